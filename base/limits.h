@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every limit on what others control, in one place. Bytes unless the name says otherwise. */
+#ifndef ASSAY_BASE_LIMITS_H
+#define ASSAY_BASE_LIMITS_H
+
+#define KIB ((size_t)1024)
+#define MIB (1024 * KIB)
+
+#define LIMIT_SMALL (64 * KIB)            /* any JSON or form request body */
+#define LIMIT_EVIDENCE (4 * MIB)          /* one evidence message */
+#define LIMIT_WORKLOAD_LOG (1 * MIB)      /* log part within one evidence message */
+#define LIMIT_DOCUMENT (256 * KIB)        /* one operator document with its envelope */
+#define LIMIT_CERT (8 * KIB)              /* one certificate, DER */
+#define LIMIT_CHAIN 8                     /* certificates in a chain, leaf included */
+#define LIMIT_RSA_BITS 4096               /* larger moduli cost a verifier time */
+#define LIMIT_TPM2B (4 * KIB)             /* any TPM structure inside evidence */
+#define LIMIT_PCRS 24                     /* registers per bank */
+#define LIMIT_BANKS 5                     /* banks per log record */
+#define LIMIT_INSTANCES 256               /* live instances presented by one host */
+#define LIMIT_LOG_RECORD (16 * KIB)       /* one workload log record */
+#define LIMIT_TOKEN (16 * KIB)            /* a JWT, compact form */
+#define LIMIT_JSON_DEPTH 16
+#define LIMIT_MODEL_FILES 1000000
+#define LIMIT_PATH 4096
+#define LIMIT_OCI_JSON (4 * MIB)          /* index, manifest or config of an image */
+#define LIMIT_OCI_LAYERS 512
+#define LIMIT_CONFIG (256 * KIB)          /* a configuration file of ours */
+
+#endif
