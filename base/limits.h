@@ -8,7 +8,7 @@
 
 #define LIMIT_SMALL (64 * KIB)            /* any JSON or form request body */
 #define LIMIT_EVIDENCE (4 * MIB)          /* one evidence message */
-#define LIMIT_WORKLOAD_LOG (1 * MIB)      /* log part within one evidence message */
+#define LIMIT_WORKLOAD_LOG (3 * MIB)      /* log part within one evidence message */
 #define LIMIT_DOCUMENT (256 * KIB)        /* one operator document with its envelope */
 #define LIMIT_CERT (8 * KIB)              /* one certificate, DER */
 #define LIMIT_CHAIN 8                     /* certificates in a chain, leaf included */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Digest of a model: a folder or a single file.
+ *
+ * Manifest: the sorted list (bytewise by path) of path, size and SHA-256 of
+ * every regular file. Ours is
+ *
+ *   SHA-256("assay model manifest v1" 00, then for each file
+ *           u32be path length, path, u64be size, SHA-256 of the content)
+ *
+ * and covers names and sizes. The OpenSSF Model Signing v1.0 root digest is
+ * SHA-256 over the files' SHA-256 digests in order of path and covers
+ * contents only; it stands beside ours for people who use that tool.
+ *
+ * Symlinks, devices, FIFOs, sockets, names that are not UTF-8 or hold control
+ * characters, and a file that changes while it is read are refused with the
+ * path and the reason; nothing is measured half. Files are hashed in parallel.
+ */
+#ifndef ASSAY_MEASURE_MODEL_H
+#define ASSAY_MEASURE_MODEL_H
+
+#include "firmware-measure/workload_event.h"
+
+struct model_file {
+	char *path;        /* relative to the folder, '/' between components */
+	uint64_t size;
+	uint8_t sha256[32];
+};
+
+struct model_report {
+	struct model_digests digests;
+	size_t n_files;
+	struct model_file *files; /* sorted bytewise by path */
+	uint64_t n_bytes;
+};
+void model_report_done(struct model_report *m);
+#define cleanup_model_report cleanup(model_report_done)
+
+struct model_options {
+	unsigned jobs;                                             /* 0: one per processor */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total); /* may be NULL; called from one thread */
+	void *ctx;
+};
+
+/*
+ * path     folder or regular file; a file is a manifest of its base name
+ * options  may be NULL
+ * E_LOCAL_NOT_FOUND, E_LOCAL_IO, E_PEER_UNSUPPORTED (symlink or special
+ * file), E_PEER_SYNTAX (name), E_PEER_MISSING (no file at all),
+ * E_PEER_CHANGED, E_LIMIT_COUNT, E_LOCAL_MEMORY.
+ */
+must_check struct err model_measure(const char *path, const struct model_options *options, struct model_report *ret,
+				    struct reason *reterr);
+
+#endif

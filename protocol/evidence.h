@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Evidence: what a host sends to POST /v1/attest, as deterministic CBOR
+ * (application/vnd.assay.evidence+cbor). CDDL: evidence in assay.cddl.
+ *
+ * Only `claims` (whose SHA-256 is in the quote), structures signed by the AK,
+ * logs that PCRs cover, and PCR values that match pcrDigest are used.
+ *
+ *   qualifyingData = SHA-256("assay evidence v1" 00 || nonce || SHA-256(claims))
+ *   extraData of a key's certify = SHA-256("assay key v1" 00 || nonce || SHA-256(claims) || key Name)
+ */
+#ifndef ASSAY_PROTOCOL_EVIDENCE_H
+#define ASSAY_PROTOCOL_EVIDENCE_H
+
+#include "protocol/tpmw.h"
+
+#define EVIDENCE_MEDIA_TYPE "application/vnd.assay.evidence+cbor"
+#define NONCE_LEN 57 /* version 1, time 8, random 16, HMAC 32 */
+#define BOOT_ID_LEN 32
+#define HOST_ID_LEN 34 /* "h-" and 32 hex digits */
+#define ISSUER_MAX 256
+#define PRESENTED_ID_LEN 16
+
+/* Boot id on the wire: SHA-256("assay boot v1" 00 || Name of the null primary || u32be resetCount || u32be restartCount). */
+must_check struct err boot_id_of(const struct tpm_name *null_primary, uint32_t reset_count, uint32_t restart_count,
+				 uint8_t ret[BOOT_ID_LEN]);
+
+/* Host id: "h-" and the first 32 hex digits of SHA-256("assay host v1" 00 || EK TPMT_PUBLIC). With a NUL. */
+must_check struct err host_id_of(const struct tpm_public *ek, char ret[HOST_ID_LEN + 1]);
+
+struct evidence_claims {
+	struct bytes issuer;       /* verifier's issuer URL, text */
+	struct bytes host_id;      /* text */
+	struct bytes ak_name;
+	uint8_t boot_id[BOOT_ID_LEN];
+	struct bytes nonce;        /* NONCE_LEN bytes */
+	struct pcr_selection selection;
+	uint64_t log_offset;       /* bytes of the workload log that the verifier holds already */
+	uint64_t log_records;      /* records before that offset */
+	struct bytes log_pcr;      /* value of the workload PCR at that offset in the selection's bank; empty at offset 0 */
+	size_t n_instances;        /* live instances whose keys are presented */
+	struct {
+		uint8_t instance[PRESENTED_ID_LEN];
+		struct bytes key_name;
+	} instance[LIMIT_INSTANCES];
+};
+
+/* A public area with the AK's certification. */
+struct evidence_key {
+	struct bytes public_area;  /* TPMT_PUBLIC */
+	struct bytes attest;       /* TPMS_ATTEST, type certify */
+	struct bytes signature;    /* TPMT_SIGNATURE */
+};
+
+struct evidence {
+	struct bytes claims;       /* encoded evidence_claims */
+	struct bytes quote;        /* TPMS_ATTEST */
+	struct bytes signature;    /* TPMT_SIGNATURE */
+	size_t n_pcrs;             /* equals the number of selected PCRs */
+	struct bytes pcr[LIMIT_BANKS * LIMIT_PCRS];
+	struct bytes log;          /* workload log from log_offset on; at most LIMIT_WORKLOAD_LOG */
+	bool has_boot;             /* once per boot: the null primary, certified; its extraData uses the key rule above */
+	struct evidence_key boot;
+	size_t n_keys;             /* new workload keys */
+	struct evidence_key key[LIMIT_INSTANCES];
+};
+
+/* Both are large: allocate them. Views borrow from in. E_PEER_*, E_LIMIT_*. */
+must_check struct err evidence_decode(struct bytes in, struct evidence *ret);
+must_check struct err evidence_encode(const struct evidence *ev, struct buf *ret);
+must_check struct err evidence_claims_decode(struct bytes in, struct evidence_claims *ret);
+must_check struct err evidence_claims_encode(const struct evidence_claims *c, struct buf *ret);
+
+must_check struct err evidence_qualifying_data(struct bytes nonce, struct bytes claims, uint8_t ret[32]);
+must_check struct err evidence_key_extra_data(struct bytes nonce, struct bytes claims, struct bytes key_name,
+					      uint8_t ret[32]);
+
+#endif
