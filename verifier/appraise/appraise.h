@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Appraisal (RFC 9334, 8.1): evidence, host record, state, reference values
+ * and the time in; a verdict out. Pure: no I/O, clock, store or globals.
+ *
+ * One static table of checks {id, name, waivable, gate, function}, run in
+ * order. A gate that does not pass ends the run and leaves the rest NOT_RUN:
+ * bytes, structure, signature, magic and type, nonce, selection, digest. The
+ * checks behind the gates all run, so that the verdict names everything that
+ * is wrong.
+ */
+#ifndef ASSAY_VERIFIER_APPRAISE_H
+#define ASSAY_VERIFIER_APPRAISE_H
+
+#include "verifier/appraise/nonce.h"
+#include "verifier/appraise/reference.h"
+#include "verifier/appraise/verdict.h"
+
+#define WORKLOAD_PCR 13
+
+struct appraisal {
+	struct bytes evidence;
+	const char *issuer;               /* our URL, compared with the claims */
+	const uint8_t *nonce_key;         /* 32 bytes */
+	const struct host_record *host;
+	const struct host_state *state;
+	const struct reference *reference;
+	int64_t now_s;
+};
+
+/*
+ * E_OK with a verdict for everything that could be decided, bad bytes
+ * included. An error means that nothing was decided (E_LOCAL_*, E_BUG) and
+ * *ret is as after verdict_init().
+ */
+must_check struct err appraise(const struct appraisal *in, struct verdict *ret);
+
+/* The selection that we ask of a host: PCRs of its platform documents and the workload PCR, in one bank. */
+must_check struct err appraise_selection(const struct reference *r, const uint8_t ek_sha256[32], int64_t now_s,
+					 struct pcr_selection *ret);
+
+/* Host id that evidence claims, before anything is verified: only to find the record. E_PEER_*. */
+must_check struct err appraise_unsigned_host(struct bytes evidence, char ret[HOST_ID_LEN + 1]);
+
+/* Table for documentation, metrics and explain. */
+struct check_info {
+	const char *id, *name;
+	bool waivable, gate;
+};
+size_t appraise_n_checks(void);
+struct check_info appraise_check(size_t i);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operator documents: what an operator signed. Each is an in-toto Statement v1
+ * in a DSSE envelope; assay-policy(5) describes the members. Parsing is
+ * strict: an unknown member, a missing owner or expiry, a PCR that anyone can
+ * reset (16, 23) or a number above 23 (Q13), an empty list and a duplicate
+ * are errors, and the reason names the member.
+ *
+ * Pure: no clock, no store.
+ */
+#ifndef ASSAY_VERIFIER_DOCUMENT_H
+#define ASSAY_VERIFIER_DOCUMENT_H
+
+#include "base/jose.h"
+#include "base/limits.h"
+
+#define DOCUMENT_PAYLOAD_TYPE "application/vnd.in-toto+json"
+#define DOCUMENT_MAX_LIST 256
+
+enum document_kind {
+	DOCUMENT_HOST,
+	DOCUMENT_IMAGE,
+	DOCUMENT_MODEL,
+	DOCUMENT_PLATFORM,
+	DOCUMENT_AGENT,
+	DOCUMENT_WITHDRAW,
+	N_DOCUMENT_KINDS,
+};
+const char *document_kind_name(enum document_kind k);
+/* N_DOCUMENT_KINDS where unknown. */
+enum document_kind document_kind_by_name(const char *s);
+
+/* A list of strings or of 32-byte digests; owned by the document. */
+struct str_list {
+	size_t n;
+	char **v;
+};
+struct sha_list {
+	size_t n;
+	uint8_t (*v)[32];
+};
+
+enum minimum_status { MINIMUM_AFFIRMING, MINIMUM_WARNING };
+
+struct document {
+	enum document_kind kind;
+	char name[65], realm[65];
+	uint64_t serial;
+	char *owner;
+	int64_t not_before_s, expires_s;
+	uint8_t digest[32];               /* SHA-256 of the signed payload: the document's name everywhere */
+
+	struct sha_list digests;          /* host: EKs; image, model: manifests */
+	struct sha_list oms_roots;        /* model, may be empty */
+	char *asset, *version;            /* host; model */
+
+	/* platform */
+	struct str_list hosts;            /* names of host documents or "*" */
+	enum digest_id bank;              /* SHA-256 or better */
+	uint32_t pcr_mask;                /* which registers the vectors hold */
+	size_t n_vectors, n_pcrs;
+	struct digest *vectors;           /* n_vectors rows of n_pcrs values, ascending PCR */
+	bool has_workload_before;
+	struct digest workload_before;
+	bool unapproved_fails_host;       /* default true */
+
+	/* agent */
+	struct str_list images, models, platforms, scopes, resources;
+	uint32_t max_ttl_s;               /* 1..900 */
+	enum minimum_status minimum_status;
+
+	/* withdraw */
+	enum document_kind target_kind;
+	char target_name[65];
+	uint64_t target_serial;
+};
+void document_free(struct document *d);
+DEFINE_CLEANUP(struct document, cleanup_document_, document_free)
+#define cleanup_document cleanup(cleanup_document_)
+
+/* Payload of the envelope, whole. realm: what the predicate must say. The caller owns *ret. E_PEER_*, E_LIMIT_*, E_AUTH_REFUSED (realm). */
+must_check struct err document_parse(struct bytes payload, const char *realm, struct document **ret,
+				     struct reason *reterr);
+
+/* One operator: a key, and what it may sign. */
+struct operator_key {
+	char name[65];
+	char keyid[65];                   /* hex SHA-256 of the SPKI */
+	struct key *key;
+	unsigned kinds;                   /* bit per document_kind */
+	struct str_list prefixes;
+};
+struct operators {
+	size_t n;
+	struct operator_key *v;
+};
+void operators_done(struct operators *o);
+#define cleanup_operators cleanup(operators_done)
+/* The operators file. An empty list is allowed and accepts nothing. E_PEER_*, E_LIMIT_*. */
+must_check struct err operators_parse(struct bytes json, struct operators *ret, struct reason *reterr);
+
+/*
+ * An envelope as uploaded: signature by a listed operator, who may sign this
+ * kind and name; document_parse(); validity window not over at now_s.
+ * E_AUTH_UNKNOWN, E_AUTH_SIGNATURE, E_AUTH_REFUSED (kind, prefix), E_AUTH_EXPIRED.
+ * The serial is the store's to judge. *ret_operator is an index into ops.
+ */
+must_check struct err document_accept(struct bytes envelope, const struct operators *ops, const char *realm,
+				      int64_t now_s, struct document **ret, size_t *ret_operator,
+				      struct reason *reterr);
+
+#endif

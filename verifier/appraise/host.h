@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the verifier knows of a host: the immutable record of its enrolment and
+ * the state that attestations move. Both are plain data; the store keeps them,
+ * appraisal reads one state and returns the next.
+ */
+#ifndef ASSAY_VERIFIER_HOST_H
+#define ASSAY_VERIFIER_HOST_H
+
+#include "firmware-measure/workload_event.h"
+#include "protocol/evidence.h"
+
+/* Made once, at activation (N10, N11). Never changed. */
+struct host_record {
+	char id[HOST_ID_LEN + 1];
+	uint8_t ek_sha256[32];            /* of the EK's SubjectPublicKeyInfo */
+	struct tpm_name ak_name;
+	struct key *ak;                   /* owned */
+	enum sig_scheme ak_scheme;
+	enum digest_id ak_hash;
+	struct tpm_name ak_qualified_name; /* in the endorsement hierarchy (K4, Q14) */
+	int64_t enrolled_s;
+	uint8_t digest[32];               /* SHA-256 over the encoded record; verdicts name it */
+};
+/* Record as CBOR for the store: EK public, EK certificate, AK public, time. */
+must_check struct err host_record_encode(struct bytes ek_public, struct bytes ek_cert, struct bytes ak_public,
+					 int64_t enrolled_s, struct buf *ret);
+must_check struct err host_record_decode(struct bytes in, struct host_record **ret);
+void host_record_free(struct host_record *h);
+DEFINE_CLEANUP(struct host_record, cleanup_host_record_, host_record_free)
+#define cleanup_host_record cleanup(cleanup_host_record_)
+
+enum host_status {
+	HOST_NEVER,       /* enrolled, never attested in this activation */
+	HOST_VERIFIED,
+	HOST_FAILED,      /* until a new full verification or an operator */
+	HOST_REBOOTED,    /* new boot seen, not yet verified in full */
+	HOST_ERROR,
+};
+const char *host_status_name(enum host_status s);
+/* PENDING and STALE are not stored: they follow from documents and from the clock when the state is read. */
+
+/* An instance that has started and not ended. */
+struct instance {
+	uint8_t id[INSTANCE_ID_LEN];
+	char agent[65];
+	struct image_digests image;       /* as started */
+	struct model_digests model;
+	uint8_t args[32];
+	struct tpm_name key_name;
+	bool has_key;                     /* certified by the AK in this boot */
+	uint8_t key_x[32], key_y[32];     /* left-padded */
+	char jkt[44];                     /* base64url thumbprint, NUL */
+	bool changed;                     /* terminal: image or model differ from the start */
+	struct image_digests now_image;   /* with changed */
+	struct model_digests now_model;
+};
+
+/* Position in the workload log and everything that follows from the records before it. */
+struct host_state {
+	enum host_status status;
+	bool has_boot;
+	uint8_t boot_id[BOOT_ID_LEN];
+	struct tpm_name null_name;        /* of the null-hierarchy primary */
+	struct tpm_clock clock;           /* of the last accepted quote */
+	uint64_t firmware_version;
+	uint64_t log_offset, log_records;
+	size_t n_banks;                   /* PCR per bank after log_records */
+	enum digest_id bank[LIMIT_BANKS];
+	struct digest pcr[LIMIT_BANKS];
+	size_t n_instances;
+	struct instance *instance;        /* owned */
+	size_t n_gone;                    /* instances that ended in this boot */
+	uint64_t *gone;                   /* owned: first 8 bytes of SHA-256(id || key Name) and of each alone; nothing from them is accepted again */
+};
+void host_state_init(struct host_state *s); /* HOST_NEVER, all empty */
+void host_state_done(struct host_state *s);
+#define cleanup_host_state cleanup(host_state_done)
+must_check struct err host_state_copy(const struct host_state *from, struct host_state *ret);
+must_check struct err host_state_encode(const struct host_state *s, struct buf *ret);
+must_check struct err host_state_decode(struct bytes in, struct host_state *ret);
+
+#endif

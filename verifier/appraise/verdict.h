@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A verdict: one result per check, nothing else decides. It starts with every
+ * check NOT_RUN, and passing means that each one passed (or was waived by a
+ * named policy line) and that something was compared.
+ */
+#ifndef ASSAY_VERIFIER_VERDICT_H
+#define ASSAY_VERIFIER_VERDICT_H
+
+#include "protocol/messages.h"
+#include "verifier/appraise/host.h"
+
+enum check_result { CHECK_NOT_RUN = 0, CHECK_PASS, CHECK_FAIL, CHECK_WAIVED };
+const char *check_result_name(enum check_result r);
+
+/* Upper bound of the table in appraise.c; the table itself says how many there are. */
+#define VERDICT_MAX_CHECKS 64
+
+/* AR4SI tiers as EAR writes them (draft-ietf-rats-ear, 3.2). */
+enum tier { TIER_NONE = 0, TIER_AFFIRMING = 2, TIER_WARNING = 32, TIER_CONTRAINDICATED = 96 };
+const char *tier_name(enum tier t);
+
+/* Trustworthiness vector; 0 is "no claim". Order is that of the EAR keys. */
+struct trust_vector {
+	int8_t instance_identity, configuration, executables, file_system, hardware, runtime_opaque, storage_opaque,
+		sourced_data;
+};
+/* The worst tier of the vector's claims. */
+enum tier trust_vector_tier(const struct trust_vector *v);
+
+struct instance_verdict {
+	uint8_t id[INSTANCE_ID_LEN];
+	char agent[65];
+	struct trust_vector platform, container, model, key;
+	enum tier status;                 /* worst of the four */
+	bool usable;                      /* approved, unchanged, key certified, agent document holds and its minimum_status is met */
+	uint8_t agent_doc[32];            /* digests of the documents that decided; zero where none */
+	uint8_t image_doc[32], model_doc[32];
+};
+
+struct verdict {
+	enum check_result result[VERDICT_MAX_CHECKS];
+	size_t n_checks;
+	size_t n_compared;                /* PCR values compared with approved ones */
+	uint32_t compared_mask;
+	bool authentic;                   /* signed by the enrolled AK over a live nonce of ours: only then it may consume and change */
+	bool overtaken;                   /* a later answer of the same boot was accepted already: refuse, change nothing */
+	bool firmware_changed;            /* Q15: warn, re-check */
+	bool power_loss;                  /* clock info's safe flag is 0 */
+	size_t n_failures;
+	struct attest_failure failure[ATTEST_MAX_FAILURES]; /* in order of the table */
+	struct bytes nonce;               /* view into the evidence, when authentic */
+
+	uint8_t host_doc[32], platform_doc[32], policy_digest[32], record_digest[32];
+	enum host_status status;          /* what the host becomes: VERIFIED, FAILED or REBOOTED; when authentic */
+	struct host_state next;           /* state to store when authentic; advanced only with a pass */
+	size_t n_instances;
+	struct instance_verdict *instance; /* owned; the live instances */
+	struct trust_vector platform;     /* for a host without instances */
+};
+void verdict_init(struct verdict *v);
+void verdict_done(struct verdict *v);
+#define cleanup_verdict cleanup(verdict_done)
+
+/* Every check passed or was waived, and something was compared. */
+bool verdict_passed(const struct verdict *v);
+/* The first check that failed, by id; "" where none did. */
+const char *verdict_first_failure(const struct verdict *v);
+/* For explain: {"status","checks":[{"id","name","result"}],"failures":[...],"compared":[...],...}. */
+must_check struct err verdict_json(const struct verdict *v, json_t **ret);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must survive a crash. One interface, sqlite.c behind it now.
+ *
+ * Reads see the last commit. Writes go through store_write(): the caller hands
+ * over a function that runs inside a transaction on the store's writer thread
+ * and returns only after the commit is durable. Writers that wait at the same
+ * time share one commit (group commit); each runs in its own savepoint, so one
+ * that fails takes nobody with it. No reply leaves before its write is durable.
+ *
+ * Thread-safe. Errors: E_LOCAL_STORE (disk full, I/O, corruption; the reason
+ * is logged by the caller), E_LOCAL_NOT_FOUND, E_AUTH_CONFLICT, E_AUTH_RETRY.
+ */
+#ifndef ASSAY_VERIFIER_STORE_H
+#define ASSAY_VERIFIER_STORE_H
+
+#include "verifier/appraise/host.h"
+#include "verifier/appraise/document.h"
+
+struct store;
+
+/*
+ * Opens or makes the database below dir (0700). An older schema is copied to
+ * a backup beside it and migrated in one transaction; a newer one is
+ * E_LOCAL_CONFIG. WAL, synchronous=FULL, foreign keys on, STRICT tables.
+ */
+must_check struct err store_open(const char *dir, struct store **ret, struct reason *reterr);
+void store_close(struct store *s);
+DEFINE_CLEANUP(struct store, cleanup_store_, store_close)
+#define cleanup_store cleanup(cleanup_store_)
+
+/* A transaction, valid inside the function that store_write() runs. */
+struct txn;
+typedef struct err (*store_fn)(struct txn *t, void *ctx);
+/* Runs fn in a transaction and waits until it is durable. fn's error undoes its own changes and is returned. */
+must_check struct err store_write(struct store *s, store_fn fn, void *ctx);
+/* Whether the store answers a read and could commit; for /healthz. */
+must_check struct err store_ping(struct store *s);
+
+/* --- highest time seen: refuses to go back (nonces older than the prune horizon stay refused whatever the clock says) --- */
+must_check struct err store_time_high(struct store *s, int64_t *ret_s);
+must_check struct err txn_time_advance(struct txn *t, int64_t now_s);
+
+/* --- one-time values: nonces, enrolment sessions, DPoP jti; E_AUTH_CONFLICT when it was used before --- */
+must_check struct err txn_use_once(struct txn *t, const char *space, struct bytes value, int64_t expires_s);
+must_check struct err txn_prune(struct txn *t, int64_t now_s);
+
+/* --- hosts --- */
+struct host_row {
+	struct host_record *record;       /* owned */
+	struct host_state state;          /* owned */
+	uint64_t version;                 /* moves with every change of the row */
+	uint64_t epoch;                   /* every credential of an older epoch is dead */
+	int64_t verdict_s, verdict_expires_s;
+	uint8_t host_doc[32];             /* document that the last passed verdict used; zero: none */
+};
+void host_row_done(struct host_row *h);
+#define cleanup_host_row cleanup(host_row_done)
+/* E_LOCAL_NOT_FOUND. */
+must_check struct err store_host(struct store *s, const char *id, struct host_row *ret);
+/* The record as stored. E_AUTH_CONFLICT when the id is there with another record; E_OK and *ret_existed for the same one (N10). */
+must_check struct err txn_host_add(struct txn *t, const char *id, struct bytes record, bool *ret_existed);
+
+/*
+ * Stores a verdict: next state, explanation, live instances and the digests
+ * of the documents used. Compares the row's version and epoch with those that
+ * were appraised: E_AUTH_RETRY on a difference (ask for a new challenge).
+ * A pass sets the verdict's life; anything else ends it and moves the epoch.
+ */
+struct verdict_write {
+	const char *host_id;
+	uint64_t version, epoch;          /* as read */
+	const struct host_state *next;
+	bool passed;
+	bool move_epoch;                  /* failed, rebooted, changed */
+	int64_t now_s, expires_s;
+	struct bytes explanation;         /* JSON */
+	size_t n_docs;
+	const uint8_t (*docs)[32];        /* every document that the verdict used */
+	size_t n_instances;
+	const struct instance_row *instance; /* live and usable ones; others become unusable */
+};
+/* One live instance as tokens need it; found by thumbprint. */
+struct instance_row {
+	char host_id[HOST_ID_LEN + 1];
+	uint8_t id[INSTANCE_ID_LEN];
+	char agent[65];
+	char jkt[44];
+	bool usable;
+	int status;                       /* enum tier */
+	struct image_digests image;
+	struct model_digests model;
+	uint8_t agent_doc[32], image_doc[32], model_doc[32], platform_doc[32];
+	uint8_t ear_digest[32];
+	uint64_t epoch;                   /* host epoch at the verdict */
+	int64_t verdict_expires_s;
+};
+must_check struct err txn_verdict(struct txn *t, const struct verdict_write *v);
+/* By key thumbprint; with the host's present epoch in *ret_epoch. E_LOCAL_NOT_FOUND. */
+must_check struct err store_instance_by_jkt(struct store *s, const char *jkt, struct instance_row *ret,
+					    uint64_t *ret_epoch);
+must_check struct err txn_instance_by_jkt(struct txn *t, const char *jkt, struct instance_row *ret, uint64_t *ret_epoch);
+must_check struct err store_explanation(struct store *s, const char *host_id, struct buf *ret_json);
+
+/* Operator's verbs. Both move the epoch. clear: FAILED or ERROR becomes NEVER, the next attestation is full. */
+must_check struct err txn_host_clear(struct txn *t, const char *id);
+must_check struct err txn_host_remove(struct txn *t, const char *id);
+/* Moves the epoch of a host and ends its verdict. */
+must_check struct err txn_host_revoke(struct txn *t, const char *id);
+/* Ends one instance for credentials until its host is verified again in full. */
+must_check struct err txn_instance_revoke(struct txn *t, const uint8_t id[INSTANCE_ID_LEN]);
+
+/* --- credentials --- */
+struct credential_row {
+	char jti[44];
+	char jkt[44];
+	char host_id[HOST_ID_LEN + 1];
+	uint8_t instance[INSTANCE_ID_LEN];
+	char agent[65];
+	char *scope, *audience, *task_id, *owner; /* owned */
+	int64_t issued_s, expires_s;
+	uint64_t epoch;
+	bool revoked;
+};
+void credential_row_done(struct credential_row *c);
+#define cleanup_credential_row cleanup(credential_row_done)
+/* Inserts after comparing, inside the transaction, that the host's epoch is c->epoch and the instance usable: E_AUTH_RETRY. */
+must_check struct err txn_credential_add(struct txn *t, const struct credential_row *c);
+/* With whether its host's epoch, its instance and its task still hold. E_LOCAL_NOT_FOUND. */
+must_check struct err store_credential(struct store *s, const char *jti, struct credential_row *ret, bool *ret_alive);
+must_check struct err txn_credential_revoke(struct txn *t, const char *jti);
+/* Every credential of this task. *ret_n: how many were alive. */
+must_check struct err txn_task_revoke(struct txn *t, const char *task_id, uint64_t *ret_n);
+
+/* --- operator documents --- */
+/* E_AUTH_CONFLICT: serial not above the highest accepted or withdrawn for (kind, name). */
+must_check struct err txn_document_add(struct txn *t, const struct document *d, struct bytes envelope, const char *keyid,
+				       int64_t now_s);
+/* Also moves the epoch of every host whose last verdict used one of them. *ret_n_hosts: how many. E_LOCAL_NOT_FOUND. */
+must_check struct err txn_document_withdraw(struct txn *t, const struct document *withdrawal, struct bytes envelope,
+					    const char *keyid, int64_t now_s, uint64_t *ret_n_hosts);
+/* Epochs of all hosts whose verdict used a document signed by this key: when an operator's key is removed. */
+must_check struct err txn_operator_removed(struct txn *t, const char *keyid, uint64_t *ret_n_hosts);
+/* Calls fn for each document that is accepted and not withdrawn; keyid as signed. A failure of fn ends the walk and is returned. */
+must_check struct err store_documents(struct store *s,
+				      struct err (*fn)(void *ctx, struct bytes envelope, const char *keyid,
+						       const char *kind, const char *name, uint64_t serial),
+				      void *ctx);
+must_check struct err store_document_keyids(struct store *s, struct err (*fn)(void *ctx, const char *keyid), void *ctx);
+
+/* --- trust anchors for EK certificates --- */
+must_check struct err txn_trust_add(struct txn *t, const uint8_t sha256[32], struct bytes der);   /* E_AUTH_CONFLICT: there already */
+must_check struct err txn_trust_remove(struct txn *t, const uint8_t sha256[32]);                  /* E_LOCAL_NOT_FOUND */
+must_check struct err store_trust(struct store *s, struct err (*fn)(void *ctx, struct bytes der), void *ctx);
+
+/* --- clients that may introspect --- */
+must_check struct err txn_client_add(struct txn *t, const char *name, const uint8_t secret_sha256[32], int64_t now_s);
+must_check struct err txn_client_remove(struct txn *t, const char *name);
+must_check struct err store_client(struct store *s, const char *name, uint8_t ret_secret_sha256[32]);
+
+/* --- lists for operators: appends JSON arrays, at most limit rows --- */
+must_check struct err store_list_hosts(struct store *s, int64_t now_s, size_t limit, json_t **ret);
+must_check struct err store_list_instances(struct store *s, int64_t now_s, size_t limit, json_t **ret);
+must_check struct err store_list_credentials(struct store *s, int64_t now_s, size_t limit, json_t **ret);
+must_check struct err store_list_documents(struct store *s, size_t limit, json_t **ret);
+must_check struct err store_list_clients(struct store *s, size_t limit, json_t **ret);
+/* Numbers for /metrics. */
+struct store_counts {
+	uint64_t hosts, verified, failed, instances, credentials_live, documents;
+};
+must_check struct err store_counts(struct store *s, int64_t now_s, struct store_counts *ret);
+
+#endif
