@@ -84,18 +84,24 @@ void buf_clear(struct buf *b)
 	b->n = 0;
 }
 
+/* Doubles, so that appending costs constant time on average, but never past max without need. */
+static size_t next_cap(const struct buf *b, size_t need)
+{
+	size_t cap = FIRST_CAP;
+
+	if (b->cap >= FIRST_CAP)
+		cap = b->cap > b->max / 2 ? b->max : b->cap * 2;
+	return cap < need ? need : cap;
+}
+
 /* Not realloc(3): it would leave a copy behind that nobody wipes. */
 static struct err grow(struct buf *b, size_t need)
 {
-	size_t cap = b->cap < FIRST_CAP ? FIRST_CAP : b->cap;
+	size_t cap = next_cap(b, need);
 	uint8_t *p;
 
 	if (need <= b->cap)
 		return ERR(E_OK);
-	if (cap < need)
-		cap = cap > need / 2 ? need + need / 4 : need;
-	if (cap > b->max || cap < need)
-		cap = need > b->max ? need : b->max;
 	p = malloc(cap);
 	if (p == NULL)
 		return ERR(E_LOCAL_MEMORY);
@@ -106,5 +112,93 @@ static struct err grow(struct buf *b, size_t need)
 	}
 	b->p = p;
 	b->cap = cap;
+	return ERR(E_OK);
+}
+
+struct err buf_reserve(struct buf *b, size_t n)
+{
+	if (n > b->max - b->n)
+		return ERR(E_LIMIT_SIZE);
+	return grow(b, b->n + n);
+}
+
+/* Room for n bytes and a NUL that max does not count. */
+static struct err reserve_str(struct buf *b, size_t n)
+{
+	if (n > b->max - b->n || b->n + n == SIZE_MAX)
+		return ERR(E_LIMIT_SIZE);
+	return grow(b, b->n + n + 1);
+}
+
+struct err buf_add(struct buf *b, struct bytes data)
+{
+	struct err e;
+
+	if (data.n == 0)
+		return ERR(E_OK);
+	if (failed(e = buf_reserve(b, data.n)))
+		return e;
+	memcpy(b->p + b->n, data.p, data.n);
+	b->n += data.n;
+	return ERR(E_OK);
+}
+
+struct err buf_add_str(struct buf *b, const char *s)
+{
+	return buf_add(b, bytes_str(s));
+}
+
+struct err buf_add_u8(struct buf *b, uint8_t v)
+{
+	return buf_add(b, BYTES(&v, 1));
+}
+
+struct err buf_addf(struct buf *b, const char *fmt, ...)
+{
+	struct err e;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return ERR(E_BUG);
+	if (failed(e = reserve_str(b, (size_t)n)))
+		return e;
+	va_start(ap, fmt);
+	(void)vsnprintf((char *)b->p + b->n, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	b->n += (size_t)n;
+	return ERR(E_OK);
+}
+
+struct err buf_truncate(struct buf *b, size_t n)
+{
+	if (n > b->n)
+		return ERR(E_BUG);
+	if (n < b->n)
+		wipe(b->p + n, b->n - n);
+	b->n = n;
+	return ERR(E_OK);
+}
+
+void buf_move(struct buf *dst, struct buf *src)
+{
+	buf_free(dst);
+	*dst = *src;
+	buf_init(src, src->max);
+}
+
+struct err buf_cstr(struct buf *b, const char **ret)
+{
+	struct err e;
+
+	if (b->n > 0 && memchr(b->p, 0, b->n) != NULL)
+		return ERR(E_PEER_SYNTAX);
+	if (failed(e = reserve_str(b, 0)))
+		return e;
+	b->p[b->n] = 0;
+	*ret = (const char *)b->p;
 	return ERR(E_OK);
 }

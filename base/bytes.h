@@ -82,7 +82,7 @@ must_check struct err buf_addf(struct buf *b, const char *fmt, ...) printf_like(
 /* Keeps the first n bytes (n <= b->n, else E_BUG) and wipes the rest. */
 must_check struct err buf_truncate(struct buf *b, size_t n);
 
-/* Moves the contents of src to an empty *dst; src is empty afterwards. */
+/* Moves the contents of src, and its max with them, to an empty *dst; src is empty afterwards and keeps its max. */
 void buf_move(struct buf *dst, struct buf *src);
 
 /*

@@ -1,1 +1,323 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/digest.h"
+
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+
+static const struct digest_alg algs[N_DIGESTS] = {
+	{ DIGEST_SHA1, 0x0004, "sha1", "SHA1", 20 },
+	{ DIGEST_SHA256, 0x000b, "sha256", "SHA256", 32 },
+	{ DIGEST_SHA384, 0x000c, "sha384", "SHA384", 48 },
+	{ DIGEST_SHA512, 0x000d, "sha512", "SHA512", 64 },
+	{ DIGEST_SM3_256, 0x0012, "sm3_256", "SM3", 32 },
+};
+
+const struct digest_alg *digest_alg(enum digest_id id)
+{
+	return (unsigned)id < N_DIGESTS ? &algs[id] : NULL;
+}
+
+const struct digest_alg *digest_by_tpm_alg(uint16_t alg)
+{
+	for (size_t i = 0; i < N_DIGESTS; i++)
+		if (algs[i].tpm_alg == alg)
+			return &algs[i];
+	return NULL;
+}
+
+const struct digest_alg *digest_by_name(struct bytes name)
+{
+	for (size_t i = 0; i < N_DIGESTS; i++)
+		if (bytes_eq(bytes_str(algs[i].name), name))
+			return &algs[i];
+	return NULL;
+}
+
+static struct err crypto_failed(const char *what)
+{
+	log_debug("%s: %s", what, ERR_reason_error_string(ERR_peek_last_error()) ?: "no reason given");
+	ERR_clear_error();
+	return ERR(E_LOCAL_CRYPTO);
+}
+
+/* Contexts that one thread uses again and again; they die with the thread. */
+struct thread_state {
+	EVP_MD_CTX *md[N_DIGESTS];
+};
+
+/* What a process fetches once. Nothing here changes after fetch_all(). */
+static struct {
+	EVP_MD *md[N_DIGESTS];
+	EVP_MAC_CTX *hmac; /* copied for each use, so that no key stays in it */
+	pthread_key_t key;
+	bool has_key;
+} fetched;
+static pthread_once_t fetched_once = PTHREAD_ONCE_INIT;
+
+static void thread_state_free(void *p)
+{
+	struct thread_state *t = p;
+
+	for (size_t i = 0; i < N_DIGESTS; i++)
+		EVP_MD_CTX_free(t->md[i]);
+	free(t);
+}
+
+static void fetch_hmac(void)
+{
+	char name[] = "SHA256";
+	const uint8_t no_key[1] = { 0 };
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *ctx = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
+
+	/* A context without any key cannot be copied. */
+	if (ctx != NULL && EVP_MAC_init(ctx, no_key, sizeof(no_key), params) == 1)
+		fetched.hmac = take_ptr(&ctx);
+	EVP_MAC_CTX_free(ctx);
+	EVP_MAC_free(mac);
+}
+
+static void fetch_all(void)
+{
+	for (size_t i = 0; i < N_DIGESTS; i++)
+		fetched.md[i] = EVP_MD_fetch(NULL, algs[i].ossl, NULL);
+	fetch_hmac();
+	fetched.has_key = pthread_key_create(&fetched.key, thread_state_free) == 0;
+	ERR_clear_error();
+}
+
+static struct err fetched_md(enum digest_id id, EVP_MD **ret)
+{
+	if ((unsigned)id >= N_DIGESTS)
+		return ERR(E_BUG);
+	if (pthread_once(&fetched_once, fetch_all) != 0)
+		return ERR(E_LOCAL_CRYPTO);
+	if (fetched.md[id] == NULL)
+		return ERR(id == DIGEST_SM3_256 ? E_PEER_UNSUPPORTED : E_LOCAL_CRYPTO);
+	*ret = fetched.md[id];
+	return ERR(E_OK);
+}
+
+static struct err thread_state(struct thread_state **ret)
+{
+	struct thread_state *t;
+
+	if (!fetched.has_key)
+		return ERR(E_LOCAL_CRYPTO);
+	t = pthread_getspecific(fetched.key);
+	if (t == NULL) {
+		t = calloc(1, sizeof(*t));
+		if (t == NULL)
+			return ERR(E_LOCAL_MEMORY);
+		if (pthread_setspecific(fetched.key, t) != 0) {
+			free(t);
+			return ERR(E_LOCAL_MEMORY);
+		}
+	}
+	*ret = t;
+	return ERR(E_OK);
+}
+
+/* This thread's context for the algorithm, at the start of a message. */
+static struct err thread_ctx(enum digest_id id, EVP_MD_CTX **ret)
+{
+	struct thread_state *t;
+	EVP_MD *md;
+	struct err e;
+
+	if (failed(e = fetched_md(id, &md)) ||
+	    failed(e = thread_state(&t)))
+		return e;
+	if (t->md[id] == NULL)
+		t->md[id] = EVP_MD_CTX_new();
+	if (t->md[id] == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	if (EVP_DigestInit_ex2(t->md[id], md, NULL) != 1)
+		return crypto_failed("EVP_DigestInit_ex2");
+	*ret = t->md[id];
+	return ERR(E_OK);
+}
+
+static struct err ctx_add(EVP_MD_CTX *ctx, struct bytes data)
+{
+	if (data.n > 0 && EVP_DigestUpdate(ctx, data.p, data.n) != 1)
+		return crypto_failed("EVP_DigestUpdate");
+	return ERR(E_OK);
+}
+
+static struct err ctx_finish(EVP_MD_CTX *ctx, enum digest_id id, struct digest *ret)
+{
+	struct digest d = { 0 };
+	unsigned n = 0;
+
+	if (EVP_DigestFinal_ex(ctx, d.v, &n) != 1)
+		return crypto_failed("EVP_DigestFinal_ex");
+	if (n != algs[id].size)
+		return ERR(E_BUG);
+	d.n = (uint8_t)n;
+	*ret = d;
+	return ERR(E_OK);
+}
+
+struct err digest_of(enum digest_id id, struct digest *ret, size_t n_parts, const struct bytes *parts)
+{
+	EVP_MD_CTX *ctx;
+	struct err e;
+
+	if (failed(e = thread_ctx(id, &ctx)))
+		return e;
+	for (size_t i = 0; i < n_parts; i++)
+		if (failed(e = ctx_add(ctx, parts[i])))
+			return e;
+	return ctx_finish(ctx, id, ret);
+}
+
+struct err digest_one(enum digest_id id, struct bytes data, struct digest *ret)
+{
+	return digest_of(id, ret, 1, &data);
+}
+
+struct err sha256(struct bytes data, uint8_t ret[32])
+{
+	struct digest d;
+	struct err e;
+
+	if (failed(e = digest_one(DIGEST_SHA256, data, &d)))
+		return e;
+	memcpy(ret, d.v, 32);
+	return ERR(E_OK);
+}
+
+struct err digest_extend(enum digest_id id, const struct digest *old, struct bytes event, struct digest *ret)
+{
+	const struct bytes parts[] = { digest_bytes(old), event };
+
+	if ((unsigned)id >= N_DIGESTS || old->n != algs[id].size || event.n != algs[id].size)
+		return ERR(E_BUG);
+	return digest_of(id, ret, array_len(parts), parts);
+}
+
+struct hasher {
+	enum digest_id id;
+	EVP_MD *md; /* the fetched one */
+	EVP_MD_CTX *ctx;
+};
+
+void hasher_free(struct hasher *h)
+{
+	if (h == NULL)
+		return;
+	EVP_MD_CTX_free(h->ctx);
+	free(h);
+}
+
+static struct err hasher_start(struct hasher *h)
+{
+	if (EVP_DigestInit_ex2(h->ctx, h->md, NULL) != 1)
+		return crypto_failed("EVP_DigestInit_ex2");
+	return ERR(E_OK);
+}
+
+struct err hasher_new(enum digest_id id, struct hasher **ret)
+{
+	cleanup_hasher struct hasher *h = NULL;
+	EVP_MD *md;
+	struct err e;
+
+	if (failed(e = fetched_md(id, &md)))
+		return e;
+	h = calloc(1, sizeof(*h));
+	if (h == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	h->id = id;
+	h->md = md;
+	h->ctx = EVP_MD_CTX_new();
+	if (h->ctx == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	if (failed(e = hasher_start(h)))
+		return e;
+	*ret = take_ptr(&h);
+	return ERR(E_OK);
+}
+
+struct err hasher_add(struct hasher *h, struct bytes data)
+{
+	return ctx_add(h->ctx, data);
+}
+
+struct err hasher_finish(struct hasher *h, struct digest *ret)
+{
+	struct digest d;
+	struct err e;
+
+	if (failed(e = ctx_finish(h->ctx, h->id, &d)) ||
+	    failed(e = hasher_start(h)))
+		return e;
+	*ret = d;
+	return ERR(E_OK);
+}
+
+static struct err hmac_run(EVP_MAC_CTX *ctx, struct bytes key, uint8_t out[32], size_t n_parts,
+			   const struct bytes *parts)
+{
+	/* EVP_MAC_init() takes NULL for "the key from before". */
+	const uint8_t *k = key.n == 0 ? (const uint8_t *)"" : key.p;
+	size_t n = 0;
+
+	if (EVP_MAC_init(ctx, k, key.n, NULL) != 1)
+		return crypto_failed("EVP_MAC_init");
+	for (size_t i = 0; i < n_parts; i++)
+		if (parts[i].n > 0 && EVP_MAC_update(ctx, parts[i].p, parts[i].n) != 1)
+			return crypto_failed("EVP_MAC_update");
+	if (EVP_MAC_final(ctx, out, &n, 32) != 1)
+		return crypto_failed("EVP_MAC_final");
+	return ERR(n == 32 ? E_OK : E_BUG);
+}
+
+struct err hmac_sha256(struct bytes key, uint8_t ret[32], size_t n_parts, const struct bytes *parts)
+{
+	uint8_t out[32] = { 0 };
+	EVP_MAC_CTX *ctx;
+	struct err e;
+
+	if (pthread_once(&fetched_once, fetch_all) != 0 || fetched.hmac == NULL)
+		return ERR(E_LOCAL_CRYPTO);
+	ctx = EVP_MAC_CTX_dup(fetched.hmac);
+	if (ctx == NULL)
+		return crypto_failed("EVP_MAC_CTX_dup");
+	e = hmac_run(ctx, key, out, n_parts, parts);
+	EVP_MAC_CTX_free(ctx);
+	if (!failed(e))
+		memcpy(ret, out, sizeof(out));
+	wipe(out, sizeof(out));
+	return e;
+}
+
+struct err random_bytes(uint8_t *out, size_t n)
+{
+	size_t done = 0;
+	ssize_t got;
+
+	while (done < n) {
+		got = getrandom(out + done, n - done, 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			wipe(out, n);
+			return ERR(E_LOCAL_CRYPTO);
+		}
+		done += (size_t)got;
+	}
+	return ERR(E_OK);
+}

@@ -39,11 +39,14 @@ static inline struct bytes digest_bytes(const struct digest *d)
 	return (struct bytes){ d->v, d->n };
 }
 
-const struct digest_alg *digest_alg(enum digest_id id);             /* never NULL for a valid id */
+const struct digest_alg *digest_alg(enum digest_id id);             /* NULL only for N_DIGESTS and above */
 const struct digest_alg *digest_by_tpm_alg(uint16_t alg);           /* NULL where unknown */
 const struct digest_alg *digest_by_name(struct bytes name);         /* NULL where unknown */
 
-/* Hash of the concatenation of n parts. E_LOCAL_CRYPTO. */
+/*
+ * Hash of the concatenation of n parts. E_LOCAL_CRYPTO, E_LOCAL_MEMORY;
+ * E_PEER_UNSUPPORTED where the cryptographic library has no SM3.
+ */
 must_check struct err digest_of(enum digest_id id, struct digest *ret, size_t n_parts, const struct bytes *parts);
 must_check struct err digest_one(enum digest_id id, struct bytes data, struct digest *ret);
 must_check struct err sha256(struct bytes data, uint8_t ret[32]);

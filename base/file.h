@@ -11,10 +11,11 @@
 
 /*
  * Whole file into ret (appended; ret->max bounds it). Reads to the end of file
- * and does not believe the size, so it works for sysfs and pipes.
+ * and does not believe the size, so it works for procfs, sysfs and securityfs.
  * dir_fd as openat(2), AT_FDCWD allowed. Regular file or character device
- * only; a symlink as last component is refused.
- * E_LOCAL_NOT_FOUND, E_LOCAL_IO, E_LIMIT_SIZE, E_LOCAL_MEMORY.
+ * only; a symlink as last component is refused (both E_LOCAL_IO).
+ * E_LOCAL_NOT_FOUND, E_LOCAL_PERMISSION, E_LOCAL_IO, E_LIMIT_SIZE,
+ * E_LOCAL_MEMORY; ret then holds what it held before.
  */
 must_check struct err file_read(int dir_fd, const char *path, struct buf *ret);
 
@@ -24,22 +25,30 @@ must_check struct err file_read_secret(int dir_fd, const char *path, struct buf 
 /*
  * Replaces path atomically and durably: temporary file in the same folder,
  * write, fsync, rename, fsync of the folder. After a crash there is the old or
- * the new content, whole. mode as open(2), e.g. 0600.
+ * the new content, whole. mode as open(2), e.g. 0600. A crash can leave a
+ * temporary file behind, whose name begins with TEMP_PREFIX.
+ * E_LOCAL_NOT_FOUND (no such folder), E_LOCAL_PERMISSION, E_LOCAL_IO,
+ * E_LOCAL_MEMORY.
  */
+#define TEMP_PREFIX ".assay-tmp-"
 must_check struct err file_write(int dir_fd, const char *path, struct bytes data, mode_t mode);
 
 /* The same but E_LOCAL_EXISTS when path is there already. */
 must_check struct err file_create(int dir_fd, const char *path, struct bytes data, mode_t mode);
 
-/* write(2) until all is written. E_LOCAL_IO. */
+/* write(2) until all is written. E_LOCAL_IO; errno then says why. */
 must_check struct err fd_write_all(int fd, struct bytes data);
 
-/* mkdir -p with mode for each new component; an existing folder keeps its mode. */
+/* mkdir -p with mode for each new component; an existing folder keeps its mode. E_LOCAL_PERMISSION, E_LOCAL_IO. */
 must_check struct err dir_make(const char *path, mode_t mode);
 /* Opens a folder for the *at functions (O_DIRECTORY|O_CLOEXEC). */
 must_check struct err dir_open(int dir_fd, const char *path, int *ret_fd);
 
-/* Exclusive flock(2) on path (made 0600), waiting until the deadline. The lock ends when *ret_fd is closed. E_LOCAL_TIMEOUT. */
+/*
+ * Exclusive flock(2) on path (made 0600), waiting until the deadline; 0 tries
+ * once. The lock ends when *ret_fd is closed. The file may be unlinked by
+ * whoever holds its lock. E_LOCAL_TIMEOUT, and as file_read().
+ */
 must_check struct err file_lock(int dir_fd, const char *path, unsigned timeout_ms, int *ret_fd);
 
 /* Seconds since 1970, and milliseconds that only go forward (CLOCK_BOOTTIME: goes on during suspend). */

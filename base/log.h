@@ -18,7 +18,11 @@ void log_init(enum log_level level, bool json);
 must_check struct err log_level_parse(const char *s, enum log_level *ret);
 bool log_wants(enum log_level level);
 
-/* One line. Text that others control goes through log_quote() first. */
+/*
+ * One line in one write(2), with a time (UTC) in JSON; long text is cut, controls
+ * are escaped, errno is kept. Text that others control goes through
+ * log_quote() first.
+ */
 void log_line(enum log_level level, const char *fmt, ...) printf_like(2, 3);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

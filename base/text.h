@@ -30,16 +30,23 @@ must_check struct err b64_decode(struct bytes in, struct buf *ret);
 /* Whole string, decimal digits only, no sign, no leading zero but "0", at most max. E_PEER_SYNTAX, E_PEER_RANGE. */
 must_check struct err parse_u64(const char *s, uint64_t max, uint64_t *ret);
 
-/* Duration "90", "90s", "15m", "12h", "30d" in seconds, at most max. */
+/* Duration "90", "90s", "15m", "12h", "30d" in seconds, at most max. E_PEER_SYNTAX, E_PEER_RANGE. */
 must_check struct err parse_duration_s(const char *s, uint64_t max, uint64_t *ret);
 
-/* True for 1..64 characters of [A-Za-z0-9._-]; ids and names on every interface. */
+/* True for 1..64 characters of [A-Za-z0-9._-] but "." and "..", as ids name files too; ids and names on every interface. */
 bool id_valid(struct bytes s);
 
+/* Length, 1..4, of the well-formed UTF-8 sequence (RFC 3629; NUL counts as one) that s begins with; 0 where there is none. */
+size_t utf8_len(struct bytes s);
 /* True for well-formed UTF-8 (RFC 3629) without NUL. */
 bool utf8_valid(struct bytes s);
 
-/* RFC 3339 UTC ("2026-01-31T12:00:00Z") of seconds since 1970 to out (>= 21 bytes), and back (only that form). */
+/*
+ * RFC 3339 UTC ("2026-01-31T12:00:00Z") of seconds since 1970 to out, and back
+ * (only that form; no leap second). E_LIMIT_SIZE below TIME_TEXT_SIZE bytes;
+ * E_PEER_RANGE outside the years 0 to 9999; E_PEER_SYNTAX.
+ */
+#define TIME_TEXT_SIZE 21
 must_check struct err time_format(int64_t t_s, char *out, size_t out_size);
 must_check struct err time_parse(const char *s, int64_t *ret_s);
 
