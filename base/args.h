@@ -6,6 +6,11 @@
  * --help and --version are handled for every program and every verb and print
  * to stdout. Options are "--name VALUE", "--name=VALUE" or flags "--name";
  * "--" ends them.
+ *
+ * "--list-options" as the only argument prints every verb and option of the
+ * program from its tables, one a line ("verb", "verb --option", "--common"),
+ * so that man pages can be compared with them. It runs each verb, so a verb
+ * calls verb_options() before it does anything else.
  */
 #ifndef ASSAY_BASE_ARGS_H
 #define ASSAY_BASE_ARGS_H
@@ -54,20 +59,24 @@ struct program {
 	size_t n_common;
 };
 
-/* Finds the verb and runs it. Handles --help, --version, usage errors. Returns the exit status. */
+/*
+ * Finds the verb and runs it with what stands behind it. Handles --help,
+ * --version, --list-options, common options, usage errors. Returns the exit
+ * status; EXIT_UNDECIDED when stdout cannot take the help.
+ */
 int program_main(const struct program *p, void *ctx, int argc, char **argv);
 
 /*
  * Parses options of one verb (program's common ones included). Positional
  * arguments, between min and max of them, are moved to *ret_pos (argv's own
- * memory), at most max; behind "--" everything is positional.
+ * memory, from argv[1] on), at most max; behind "--" everything is positional.
  * Returns -1 to go on, otherwise an exit status: 0 after --help, 2 after a
  * usage error, which was printed as one line on stderr.
  */
 int verb_options(const struct program *p, const struct verb *v, int argc, char **argv, const struct opt *opts,
 		 size_t n_opts, int min, int max, char ***ret_pos, int *ret_n_pos);
 
-/* "name: text" as one line on stderr; returns EXIT_USAGE. */
+/* "name: text" as one line on stderr; returns EXIT_USAGE. Foreign text goes through log_quote(). */
 int usage_error(const struct program *p, const char *fmt, ...) printf_like(2, 3);
 
 /* The exit status that fits an error: E_PEER_*, E_AUTH_*, E_LIMIT_* rejected (1), the rest 3. */

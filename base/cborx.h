@@ -23,12 +23,13 @@
 /*
  * The input is exactly one item of the profile in deterministic form: shortest
  * heads, definite lengths, map keys ascending in bytewise order and unique,
- * counts that fit into the bytes that are left, valid UTF-8.
+ * counts that fit into the bytes that are left, valid UTF-8 without NUL.
  * O(input) time, no heap. The result of a check covers byte strings as opaque.
  *
  * E_PEER_TRUNCATED, E_PEER_TRAILING, E_PEER_NOT_CANONICAL, E_PEER_DUPLICATE,
- * E_PEER_UNSUPPORTED (tag, float), E_PEER_SYNTAX, E_LIMIT_DEPTH (above
- * CBOR_MAX_DEPTH), E_LIMIT_COUNT (above CBOR_MAX_ITEMS).
+ * E_PEER_UNSUPPORTED (tag, float, other simple value, key of another type),
+ * E_PEER_SYNTAX, E_LIMIT_DEPTH (above CBOR_MAX_DEPTH), E_LIMIT_COUNT (above
+ * CBOR_MAX_ITEMS).
  */
 must_check struct err cbor_check(struct bytes in);
 
@@ -75,7 +76,11 @@ must_check struct err cbor_rd_item(struct cbor_rd *r, struct bytes *ret);
 /* E_PEER_TRAILING unless everything was read. */
 must_check struct err cbor_rd_end(const struct cbor_rd *r);
 
-/* Encoders: shortest heads, appended. Map keys are the caller's to write in ascending order. */
+/*
+ * Encoders: shortest heads, appended. Map keys are the caller's to write in
+ * ascending order. E_LIMIT_SIZE, E_LOCAL_MEMORY; the text writer also
+ * E_PEER_SYNTAX, for what the checker would refuse. b is then unchanged.
+ */
 must_check struct err cbor_wr_uint(struct buf *b, uint64_t v);
 must_check struct err cbor_wr_bool(struct buf *b, bool v);
 must_check struct err cbor_wr_bytes(struct buf *b, struct bytes v);
