@@ -31,6 +31,7 @@ enum tier trust_vector_tier(const struct trust_vector *v);
 struct instance_verdict {
 	uint8_t id[INSTANCE_ID_LEN];
 	char agent[65];
+	char jkt[44];                     /* thumbprint of its certified key, for cnf; "" where none is certified */
 	struct trust_vector platform, container, model, key;
 	enum tier status;                 /* worst of the four */
 	bool usable;                      /* approved, unchanged, key certified, agent document holds and its minimum_status is met */

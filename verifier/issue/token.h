@@ -6,7 +6,9 @@
 #ifndef ASSAY_VERIFIER_TOKEN_H
 #define ASSAY_VERIFIER_TOKEN_H
 
+#include "verifier/appraise/nonce.h"
 #include "verifier/appraise/reference.h"
+#include "verifier/appraise/verdict.h"
 #include "verifier/store/store.h"
 
 #define TOKEN_TYPE "at+jwt"
