@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -41,6 +42,28 @@ static struct err check_depth(struct bytes in)
 	return ERR(E_OK);
 }
 
+/*
+ * jansson 2.14 ignores a failed allocation while it collects the characters of
+ * a string: the text comes out with a character missing, and the parse is a
+ * success. So the allocator keeps note, and a parse during which it failed
+ * counts for nothing.
+ */
+static _Thread_local bool allocation_failed;
+
+static void *noting_malloc(size_t n)
+{
+	void *p = malloc(n);
+
+	if (p == NULL)
+		allocation_failed = true;
+	return p;
+}
+
+static void set_allocator(void)
+{
+	json_set_alloc_funcs(noting_malloc, free);
+}
+
 static struct err translate(const json_error_t *je)
 {
 	enum json_error_code code = json_error_code(je);
@@ -51,17 +74,18 @@ static struct err translate(const json_error_t *je)
 		return ERR(E_PEER_RANGE);
 	if (code == json_error_stack_overflow)
 		return ERR(E_LIMIT_DEPTH);
-	if (code == json_error_out_of_memory)
-		return ERR(E_LOCAL_MEMORY);
 	return ERR(E_PEER_SYNTAX);
 }
 
 struct err json_parse(struct bytes in, size_t max, json_t **ret, struct reason *reterr)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	cleanup_json json_t *j = NULL;
 	json_error_t je = { 0 };
 	struct err e;
 
+	if (pthread_once(&once, set_allocator) != 0)
+		return ERR(E_BUG);
 	if (in.n > max) {
 		reason_set(reterr, "JSON text of %zu bytes, at most %zu are accepted", in.n, max);
 		return ERR(E_LIMIT_SIZE);
@@ -74,8 +98,11 @@ struct err json_parse(struct bytes in, size_t max, json_t **ret, struct reason *
 		reason_set(reterr, "JSON text nested more than %d levels deep", LIMIT_JSON_DEPTH);
 		return e;
 	}
+	allocation_failed = false;
 	/* Without JSON_ALLOW_NUL and JSON_DISABLE_EOF_CHECK: NUL and trailing bytes are errors. */
 	j = json_loadb((const char *)in.p, in.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
+	if (allocation_failed)
+		return ERR(E_LOCAL_MEMORY);
 	if (j == NULL) {
 		reason_set(reterr, "JSON line %d column %d: %s", je.line, je.column, log_quote(bytes_str(je.text)));
 		return translate(&je);

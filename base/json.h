@@ -11,6 +11,9 @@
  * Errors: E_PEER_SYNTAX, E_PEER_DUPLICATE, E_LIMIT_SIZE, E_LIMIT_DEPTH,
  * E_PEER_MISSING, E_PEER_TYPE, E_PEER_RANGE, E_PEER_UNKNOWN_KEY,
  * E_LOCAL_MEMORY. The reason names the path ("predicate.owner").
+ *
+ * The first json_parse() gives jansson an allocator of ours (on malloc and
+ * free), because jansson 2.14 can lose characters when memory runs out.
  */
 #ifndef ASSAY_BASE_JSON_H
 #define ASSAY_BASE_JSON_H
@@ -28,7 +31,7 @@ static inline void cleanup_json_(json_t **j)
 /* Parses one JSON value of at most max bytes. The caller owns *ret (json_decref). */
 must_check struct err json_parse(struct bytes in, size_t max, json_t **ret, struct reason *reterr);
 
-/* Compact, keys sorted, appended: the canonical form we hash and sign (RFC 8785 for integers and ASCII strings). */
+/* Compact, keys sorted, appended: the canonical form we hash and sign (RFC 8785 for integers and printable ASCII strings). */
 must_check struct err json_write(const json_t *j, struct buf *ret);
 /* Two-space indent for people. */
 must_check struct err json_write_pretty(const json_t *j, struct buf *ret);
