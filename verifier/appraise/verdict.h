@@ -51,6 +51,9 @@ struct verdict {
 	size_t n_failures;
 	struct attest_failure failure[ATTEST_MAX_FAILURES]; /* in order of the table */
 	struct bytes nonce;               /* view into the evidence, when authentic */
+	enum digest_id pcr_bank;          /* the quoted registers, when authentic: "pcrs" in verdict_json(), from which an */
+	uint32_t pcr_mask;                /* operator approves a platform */
+	struct digest pcr[LIMIT_PCRS];    /* by PCR number */
 
 	uint8_t host_doc[32], platform_doc[32], policy_digest[32], record_digest[32];
 	enum host_status status;          /* what the host becomes: VERIFIED, FAILED or REBOOTED; when authentic */
@@ -67,7 +70,7 @@ void verdict_done(struct verdict *v);
 bool verdict_passed(const struct verdict *v);
 /* The first check that failed, by id; "" where none did. */
 const char *verdict_first_failure(const struct verdict *v);
-/* For explain: {"status","checks":[{"id","name","result"}],"failures":[...],"compared":[...],...}. */
+/* For explain: {"status","checks":[{"id","name","result"}],"failures":[...],"compared":[...],"pcrs":{"sha256":{"0":"hex",...}},...}. */
 must_check struct err verdict_json(const struct verdict *v, json_t **ret);
 
 #endif
