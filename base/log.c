@@ -10,8 +10,8 @@
 
 #include "base/text.h"
 
-#define LOG_TEXT 1536                  /* bytes of one message; the rest is cut */
-#define LOG_LINE (6 * LOG_TEXT + 128)  /* JSON writes one byte as six at most */
+#define LOG_TEXT 1536                 /* bytes of one message; the rest is cut */
+#define LOG_LINE (6 * LOG_TEXT + 128) /* JSON writes one byte as six at most */
 
 static const struct {
 	const char *name;

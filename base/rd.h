@@ -18,7 +18,12 @@ struct rd {
 	size_t n, off; /* off <= n; off is for messages too */
 };
 
-#define RD(b) ((struct rd){ (b).p, (b).n, 0 })
+/* A cursor at the start of b. */
+static inline struct rd rd_init(struct bytes b)
+{
+	return (struct rd){ b.p, b.n, 0 };
+}
+#define RD(b) rd_init(b)
 
 static inline size_t rd_left(const struct rd *r)
 {
