@@ -8,6 +8,7 @@
 
 #define LIMIT_SMALL (64 * KIB)            /* any JSON or form request body */
 #define LIMIT_EVIDENCE (4 * MIB)          /* one evidence message */
+#define LIMIT_CLAIMS (64 * KIB)           /* claims within one evidence message */
 #define LIMIT_WORKLOAD_LOG (3 * MIB)      /* log part within one evidence message */
 #define LIMIT_DOCUMENT (256 * KIB)        /* one operator document with its envelope */
 #define LIMIT_CERT (8 * KIB)              /* one certificate, DER */
@@ -20,10 +21,14 @@
 #define LIMIT_LOG_RECORD (16 * KIB)       /* one workload log record */
 #define LIMIT_TOKEN (16 * KIB)            /* a JWT, compact form */
 #define LIMIT_JSON_DEPTH 16
-#define LIMIT_MODEL_FILES 1000000
+#define LIMIT_MODEL_FILES 1000000         /* files and folders of a model */
+#define LIMIT_MODEL_DEPTH 64              /* folders within folders */
 #define LIMIT_PATH 4096
 #define LIMIT_OCI_JSON (4 * MIB)          /* index, manifest or config of an image */
 #define LIMIT_OCI_LAYERS 512
+#define LIMIT_OCI_MANIFESTS 1024          /* descriptors in all indexes of a layout that are looked at */
+#define LIMIT_OCI_INDEXES 64              /* nested indexes that are read for one selection */
+#define LIMIT_OCI_DEPTH 4                 /* indexes within index.json */
 #define LIMIT_CONFIG (256 * KIB)          /* a configuration file of ours */
 
 #endif

@@ -32,17 +32,22 @@ struct cel_record {
 	struct bytes content;               /* view into the record */
 };
 
-/* Fills in the digests of content for each of the n algorithms. E_LOCAL_CRYPTO. */
+/*
+ * Sets content and its digests with each of the n algorithms (1..LIMIT_BANKS,
+ * ascending, else E_BUG). Content is borrowed. E_LOCAL_CRYPTO; rec is then
+ * unchanged.
+ */
 must_check struct err cel_digests(struct bytes content, size_t n, const enum digest_id *algs, struct cel_record *rec);
 
-/* Encodes and appends. E_LIMIT_SIZE above LIMIT_LOG_RECORD. */
+/* Encodes and appends. E_LIMIT_SIZE above LIMIT_LOG_RECORD; E_BUG for a record that cel_read() would refuse. */
 must_check struct err cel_encode(const struct cel_record *rec, struct buf *ret);
 
 /*
  * Reads the record at the start of log and its length. Demands deterministic
  * form, known algorithms with their sizes, and every digest equal to the one
  * computed over the content (E_PEER_DIGEST). Content is a view into log.
- * E_PEER_*, E_LIMIT_*; at the end of log: E_OK with *ret_n == 0.
+ * E_PEER_*, E_LIMIT_SIZE above LIMIT_LOG_RECORD; at the end of log: E_OK with
+ * *ret_n == 0 and *ret unchanged. Work is bounded by the size of one record.
  */
 must_check struct err cel_read(struct bytes log, struct cel_record *ret, size_t *ret_n);
 

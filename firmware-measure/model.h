@@ -12,9 +12,22 @@
  * SHA-256 over the files' SHA-256 digests in order of path and covers
  * contents only; it stands beside ours for people who use that tool.
  *
+ * What to know about the OpenSSF root digest. It is over every file: that
+ * tool leaves out .git, .github, .gitignore, .gitattributes at the top and its
+ * own signature file, we leave out nothing, so a folder with these has another
+ * root there. For a single file it is SHA-256 over the one digest; the name
+ * (the specification says base name, the tool at 1.0 wrote ".") plays no part.
+ * The specification orders names by code point, as we do; the Python tool
+ * orders component by component, which differs only where one folder's name
+ * begins a sibling's and the sibling goes on with a character below '/'
+ * ("a/x" and "a.txt").
+ * Source: OpenSSF Model Signing Specification 1.0, 5.2.1, 6.5.1.
+ *
  * Symlinks, devices, FIFOs, sockets, names that are not UTF-8 or hold control
  * characters, and a file that changes while it is read are refused with the
- * path and the reason; nothing is measured half. Files are hashed in parallel.
+ * path and the reason; nothing is measured half. Files are hashed in parallel,
+ * then the folder is walked a second time and must be what it was. Empty
+ * folders, owners, modes and times are not part of a model.
  */
 #ifndef ASSAY_MEASURE_MODEL_H
 #define ASSAY_MEASURE_MODEL_H
@@ -38,16 +51,19 @@ void model_report_done(struct model_report *m);
 
 struct model_options {
 	unsigned jobs;                                             /* 0: one per processor */
-	void (*progress)(void *ctx, uint64_t done, uint64_t total); /* may be NULL; called from one thread */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total); /* bytes; may be NULL; called from the caller's thread */
 	void *ctx;
 };
 
 /*
  * path     folder or regular file; a file is a manifest of its base name
  * options  may be NULL
- * E_LOCAL_NOT_FOUND, E_LOCAL_IO, E_PEER_UNSUPPORTED (symlink or special
- * file), E_PEER_SYNTAX (name), E_PEER_MISSING (no file at all),
- * E_PEER_CHANGED, E_LIMIT_COUNT, E_LOCAL_MEMORY.
+ * ret      owned by the caller (model_report_done)
+ *
+ * E_LOCAL_NOT_FOUND, E_LOCAL_PERMISSION, E_LOCAL_IO, E_LOCAL_MEMORY,
+ * E_PEER_UNSUPPORTED (symlink or special file), E_PEER_SYNTAX (name),
+ * E_PEER_MISSING (no file at all), E_PEER_CHANGED, E_LIMIT_COUNT
+ * (LIMIT_MODEL_FILES), E_LIMIT_DEPTH (LIMIT_MODEL_DEPTH), E_LIMIT_SIZE (path).
  */
 must_check struct err model_measure(const char *path, const struct model_options *options, struct model_report *ret,
 				    struct reason *reterr);

@@ -3,6 +3,12 @@
  * Digest of a container image in an OCI image layout folder: index ->
  * manifest -> config -> every layer, each blob hashed and its size compared
  * with its descriptor. A tag only selects; identity is the manifest digest.
+ * Blobs that the image does not name are not looked at.
+ *
+ * No symbolic link is followed below the layout. Every document is verified
+ * against the digest that names it before it is read, so indexes cannot form a
+ * cycle. Platforms do not select: where an index holds images for several, the
+ * caller names the manifest by digest. Docker's media types are refused.
  *
  * Source: OCI Image Format Specification 1.0, image-layout.md, image-index.md,
  * manifest.md, descriptor.md.
@@ -12,10 +18,12 @@
 
 #include "firmware-measure/workload_event.h"
 
+struct model_options;
+
 struct image_report {
 	struct image_digests digests;
 	size_t n_layers;
-	uint64_t n_bytes;             /* hashed in all */
+	uint64_t n_bytes;             /* of manifest, config and layers, each blob once */
 	char tag[129];                /* the reference name that selected it, or "" */
 	uint8_t layer[LIMIT_OCI_LAYERS][32];
 };
@@ -25,13 +33,21 @@ struct image_report {
  * selector  "tag", "sha256:<hex>" of the manifest, or NULL where the index
  *           holds exactly one manifest
  * Follows nested indexes at most 4 deep, without cycles. SHA-256 only.
+ * A tag is looked for in index.json alone, and where it names an index, that
+ * one must lead to exactly one manifest.
  *
  * Errors, with the path and the reason: E_LOCAL_NOT_FOUND (layout, blob or
- * selector), E_PEER_DIGEST and E_PEER_RANGE (blob's digest or size),
- * E_PEER_* (JSON), E_LIMIT_*, E_PEER_CHANGED (a blob changed while it was
- * read), E_LOCAL_IO.
+ * selector), E_PEER_DUPLICATE (the selector fits more than one manifest),
+ * E_PEER_DIGEST and E_PEER_RANGE (blob's digest or size), E_PEER_UNSUPPORTED
+ * (symlink, special file, media type, digest algorithm), E_PEER_* (JSON),
+ * E_LIMIT_*, E_PEER_CHANGED (a blob changed while it was read), E_LOCAL_IO,
+ * E_LOCAL_PERMISSION, E_LOCAL_MEMORY.
  */
 must_check struct err oci_measure(const char *layout, const char *selector, struct image_report *ret,
 				  struct reason *reterr);
+
+/* The same with jobs and progress as for a model; options may be NULL. Progress covers the layers. */
+must_check struct err oci_measure_with(const char *layout, const char *selector, const struct model_options *options,
+				       struct image_report *ret, struct reason *reterr);
 
 #endif

@@ -9,7 +9,20 @@
  *   end      the instance's task is over
  *   resume   the host woke up: same boot, later restart count
  *
- * The CDDL is workload-event in protocol/assay.cddl.
+ * One map in deterministic CBOR, integer keys ascending; CDDL (RFC 8610):
+ *
+ *   workload-event = begin / start / changed / end / resume
+ *   begin   = { 0: 0, 1: { 1*5 tpm-alg => digest } }    the PCR before this record, per bank
+ *   start   = { 0: 1, 2: instance, 3: agent, 4: image, 5: model, 6: bstr .size 32, 7: bstr .size 34 }
+ *   changed = { 0: 2, 2: instance, 4: image, 5: model }
+ *   end     = { 0: 3, 2: instance }
+ *   resume  = { 0: 4, 8: uint .size 4 }                 restartCount
+ *   instance = bstr .size 16
+ *   agent    = tstr .regexp "[A-Za-z0-9._-]{1,64}"
+ *   image    = [manifest: bstr .size 32, config: bstr .size 32]
+ *   model    = [manifest: bstr .size 32, oms-root: bstr .size 32]
+ *
+ * 6 is the digest of the arguments, 7 the Name of the workload key.
  */
 #ifndef ASSAY_MEASURE_WORKLOAD_EVENT_H
 #define ASSAY_MEASURE_WORKLOAD_EVENT_H
@@ -62,11 +75,22 @@ struct workload_event {
 	uint32_t restart_count;
 };
 
+/*
+ * Encodes and appends. Only what decode would accept is written: the errors of
+ * decode for values that break a rule, E_BUG for an unknown kind.
+ */
 must_check struct err workload_event_encode(const struct workload_event *ev, struct buf *ret);
-/* Views borrow from in. E_PEER_*: unknown kind, missing or extra member, wrong length, invalid agent name. */
+
+/*
+ * Whole input; views borrow from it; members that the kind does not have are
+ * zero. E_PEER_RANGE (unknown kind, wrong length, invalid agent name),
+ * E_PEER_MISSING and E_PEER_UNKNOWN_KEY (members, an unknown bank included),
+ * E_PEER_UNSUPPORTED (key Name that is not of SHA-256), E_PEER_* of
+ * cbor_check(). *ret is then unchanged.
+ */
 must_check struct err workload_event_decode(struct bytes in, struct workload_event *ret);
 
-/* Digest of an argument vector as in workload_event.args. */
+/* Digest of an argument vector as in workload_event.args; of nothing where n is 0. E_LOCAL_CRYPTO. */
 must_check struct err workload_args_digest(size_t n, char *const *argv, uint8_t ret[32]);
 
 #endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files of a model: what there is, in whatever order the folder tells it. */
+#ifndef ASSAY_MEASURE_MODEL_WALK_H
+#define ASSAY_MEASURE_MODEL_WALK_H
+
+#include "firmware-measure/filehash.h"
+
+/* Where the paths of a model begin: its folder, or for a single file the folder around it. */
+struct model_root {
+	int fd;
+	char only[256]; /* base name of the single file, else "" */
+};
+static inline void model_root_done(struct model_root *r)
+{
+	cleanup_fd_(&r->fd);
+}
+#define cleanup_model_root cleanup(model_root_done)
+
+/*
+ * Opens a folder or the folder around a file. Trailing slashes do not count,
+ * so that "link/" does not follow a link. The last component is no symbolic
+ * link. E_LOCAL_NOT_FOUND, E_LOCAL_PERMISSION, E_LOCAL_IO, E_PEER_UNSUPPORTED.
+ */
+must_check struct err model_root_open(const char *path, struct model_root *ret, struct reason *reterr);
+
+/* Called once for each regular file; path is borrowed for the call. */
+typedef struct err model_each(void *ctx, const char *path, const struct file_id *id, struct reason *reterr);
+
+/*
+ * Calls each for every regular file, in no order. Ends with the first failure:
+ * that of `each`, E_PEER_UNSUPPORTED (symbolic link, special file),
+ * E_PEER_SYNTAX (name), E_LIMIT_COUNT (more than LIMIT_MODEL_FILES entries),
+ * E_LIMIT_DEPTH (LIMIT_MODEL_DEPTH), E_LIMIT_SIZE (path of LIMIT_PATH bytes),
+ * E_PEER_CHANGED (a folder or file vanished on the way), E_LOCAL_*.
+ */
+must_check struct err model_walk(const struct model_root *root, model_each *each, void *ctx, struct reason *reterr);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The JSON documents of an OCI image layout as pure functions over bytes.
+ *
+ * The specification demands that members it does not name are accepted, so
+ * unknown ones are; everything that is read is checked, duplicate keys are
+ * refused, sizes and counts are bounded. A document that could be read as an
+ * index and as a manifest is refused (the type confusion of CVE-2021-41190).
+ * Docker's own media types are refused with words, not converted.
+ *
+ * Errors: those of base/json.h; E_PEER_UNSUPPORTED (version, media type,
+ * digest algorithm), E_PEER_SYNTAX (digest), E_PEER_RANGE (size, reference
+ * name), E_PEER_UNKNOWN_KEY (ambiguous document), E_LIMIT_COUNT.
+ *
+ * Source: OCI Image Format Specification 1.0: descriptor.md, image-index.md,
+ * manifest.md, image-layout.md.
+ */
+#ifndef ASSAY_MEASURE_OCI_JSON_H
+#define ASSAY_MEASURE_OCI_JSON_H
+
+#include "base/bytes.h"
+
+enum oci_media {
+	OCI_MEDIA_OTHER,
+	OCI_MEDIA_INDEX,
+	OCI_MEDIA_MANIFEST,
+	OCI_MEDIA_CONFIG,
+	OCI_MEDIA_DOCKER,
+};
+
+#define OCI_TAG_MAX 128
+
+struct oci_descriptor {
+	enum oci_media media;
+	uint8_t sha256[32];
+	uint64_t size;              /* bytes, at most INT64_MAX */
+	char tag[OCI_TAG_MAX + 1];  /* annotation org.opencontainers.image.ref.name, or "" */
+};
+
+struct oci_index {
+	size_t n;
+	struct oci_descriptor *v; /* owned */
+};
+void oci_index_done(struct oci_index *i);
+#define cleanup_oci_index cleanup(oci_index_done)
+
+struct oci_manifest {
+	struct oci_descriptor config; /* of an image: OCI_MEDIA_CONFIG */
+	size_t n_layers;              /* at most LIMIT_OCI_LAYERS */
+	struct oci_descriptor *layer; /* owned; none is OCI_MEDIA_DOCKER */
+};
+void oci_manifest_done(struct oci_manifest *m);
+#define cleanup_oci_manifest cleanup(oci_manifest_done)
+
+/* "sha256:" and 64 lower-case hex digits. */
+must_check struct err oci_digest_parse(const char *s, uint8_t ret[32], struct reason *reterr);
+
+/* The file oci-layout: imageLayoutVersion 1.0.0. */
+must_check struct err oci_layout_parse(struct bytes in, struct reason *reterr);
+
+/* index.json or a nested index: at most LIMIT_OCI_MANIFESTS descriptors. Media types are the caller's to judge. */
+must_check struct err oci_index_parse(struct bytes in, struct oci_index *ret, struct reason *reterr);
+
+/* Image manifest. */
+must_check struct err oci_manifest_parse(struct bytes in, struct oci_manifest *ret, struct reason *reterr);
+
+/* Image configuration: a JSON object; its members are nobody's here. */
+must_check struct err oci_config_parse(struct bytes in, struct reason *reterr);
+
+#endif
