@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must survive a crash. One interface, sqlite.c behind it now.
+ * What must survive a crash. One interface, SQLite behind it now.
  *
  * Reads see the last commit. Writes go through store_write(): the caller hands
  * over a function that runs inside a transaction on the store's writer thread
@@ -8,8 +8,10 @@
  * time share one commit (group commit); each runs in its own savepoint, so one
  * that fails takes nobody with it. No reply leaves before its write is durable.
  *
- * Thread-safe. Errors: E_LOCAL_STORE (disk full, I/O, corruption; the reason
- * is logged by the caller), E_LOCAL_NOT_FOUND, E_AUTH_CONFLICT, E_AUTH_RETRY.
+ * Thread-safe. Errors: E_LOCAL_STORE (disk full, I/O, corruption; what SQLite
+ * said is in the debug log), E_LOCAL_MEMORY, E_LOCAL_NOT_FOUND,
+ * E_AUTH_CONFLICT, E_AUTH_RETRY. A function of the transaction that gave up
+ * part of its work is undone as a whole, so callers check nothing afterwards.
  */
 #ifndef ASSAY_VERIFIER_STORE_H
 #define ASSAY_VERIFIER_STORE_H
@@ -20,11 +22,14 @@
 struct store;
 
 /*
- * Opens or makes the database below dir (0700). An older schema is copied to
- * a backup beside it and migrated in one transaction; a newer one is
- * E_LOCAL_CONFIG. WAL, synchronous=FULL, foreign keys on, STRICT tables.
+ * Opens or makes the database below dir, which exists and is nobody else's to
+ * read (E_LOCAL_PERMISSION). An older schema is copied to a backup beside it
+ * and migrated in one transaction; a newer one is E_LOCAL_CONFIG. WAL,
+ * synchronous=FULL, foreign keys on, STRICT tables.
  */
+#define STORE_FILE "assay.db"
 must_check struct err store_open(const char *dir, struct store **ret, struct reason *reterr);
+/* Finishes the writes that wait, then closes. Nobody else may be inside a call. */
 void store_close(struct store *s);
 DEFINE_CLEANUP(struct store, cleanup_store_, store_close)
 #define cleanup_store cleanup(cleanup_store_)
@@ -32,17 +37,34 @@ DEFINE_CLEANUP(struct store, cleanup_store_, store_close)
 /* A transaction, valid inside the function that store_write() runs. */
 struct txn;
 typedef struct err (*store_fn)(struct txn *t, void *ctx);
-/* Runs fn in a transaction and waits until it is durable. fn's error undoes its own changes and is returned. */
+/*
+ * Runs fn in a transaction and waits until it is durable. fn's error undoes
+ * its own changes and is returned. fn runs once, on the writer's thread, and
+ * must not call store_write() itself.
+ */
 must_check struct err store_write(struct store *s, store_fn fn, void *ctx);
 /* Whether the store answers a read and could commit; for /healthz. */
 must_check struct err store_ping(struct store *s);
 
 /* --- highest time seen: refuses to go back (nonces older than the prune horizon stay refused whatever the clock says) --- */
 must_check struct err store_time_high(struct store *s, int64_t *ret_s);
+/* Never lowers it. */
 must_check struct err txn_time_advance(struct txn *t, int64_t now_s);
 
-/* --- one-time values: nonces, enrolment sessions, DPoP jti; E_AUTH_CONFLICT when it was used before --- */
+/*
+ * --- one-time values: nonces, enrolment sessions, DPoP jti ---
+ *
+ * E_AUTH_CONFLICT when the value was used before in this space, or when it
+ * expires at or before the prune horizon, for then nobody can tell any more.
+ * value: 1..64 bytes.
+ */
 must_check struct err txn_use_once(struct txn *t, const char *space, struct bytes value, int64_t expires_s);
+/*
+ * Moves the prune horizon to STORE_PRUNE_MARGIN_S before now_s, never back,
+ * and forgets values that expired before it and credentials that expired an
+ * hour before it.
+ */
+#define STORE_PRUNE_MARGIN_S 120
 must_check struct err txn_prune(struct txn *t, int64_t now_s);
 
 /* --- hosts --- */
@@ -53,12 +75,17 @@ struct host_row {
 	uint64_t epoch;                   /* every credential of an older epoch is dead */
 	int64_t verdict_s, verdict_expires_s;
 	uint8_t host_doc[32];             /* document that the last passed verdict used; zero: none */
+	uint8_t policy[32];               /* policy digest of the last verdict; zero: none */
 };
 void host_row_done(struct host_row *h);
 #define cleanup_host_row cleanup(host_row_done)
 /* E_LOCAL_NOT_FOUND. */
 must_check struct err store_host(struct store *s, const char *id, struct host_row *ret);
-/* The record as stored. E_AUTH_CONFLICT when the id is there with another record; E_OK and *ret_existed for the same one (N10). */
+/*
+ * The record as stored. First binding wins (N10): E_AUTH_CONFLICT when the id
+ * is there with another record or the EK under another id; E_OK and
+ * *ret_existed for the same EK and AK, whose first record stays byte by byte.
+ */
 must_check struct err txn_host_add(struct txn *t, const char *id, struct bytes record, bool *ret_existed);
 
 /*
@@ -72,13 +99,14 @@ struct verdict_write {
 	uint64_t version, epoch;          /* as read */
 	const struct host_state *next;
 	bool passed;
-	bool move_epoch;                  /* failed, rebooted, changed */
+	bool move_epoch;                  /* also with a pass: rebooted, changed */
 	int64_t now_s, expires_s;
 	struct bytes explanation;         /* JSON */
 	size_t n_docs;
 	const uint8_t (*docs)[32];        /* every document that the verdict used */
+	uint8_t host_doc[32], policy[32];
 	size_t n_instances;
-	const struct instance_row *instance; /* live and usable ones; others become unusable */
+	const struct instance_row *instance; /* the live ones, with a key; all others of the host are dropped. E_AUTH_CONFLICT: another host has that key */
 };
 /* One live instance as tokens need it; found by thumbprint. */
 struct instance_row {
@@ -92,7 +120,7 @@ struct instance_row {
 	struct model_digests model;
 	uint8_t agent_doc[32], image_doc[32], model_doc[32], platform_doc[32];
 	uint8_t ear_digest[32];
-	uint64_t epoch;                   /* host epoch at the verdict */
+	uint64_t epoch;                   /* host epoch at the verdict; set by txn_verdict() */
 	int64_t verdict_expires_s;
 };
 must_check struct err txn_verdict(struct txn *t, const struct verdict_write *v);
@@ -102,12 +130,17 @@ must_check struct err store_instance_by_jkt(struct store *s, const char *jkt, st
 must_check struct err txn_instance_by_jkt(struct txn *t, const char *jkt, struct instance_row *ret, uint64_t *ret_epoch);
 must_check struct err store_explanation(struct store *s, const char *host_id, struct buf *ret_json);
 
-/* Operator's verbs. Both move the epoch. clear: FAILED or ERROR becomes NEVER, the next attestation is full. */
+/*
+ * Operator's verbs; all E_LOCAL_NOT_FOUND. Clear and remove move the epoch.
+ * clear: whatever the status was, it becomes NEVER, the next attestation is
+ * full, and revoked instances may come back. remove: epochs of a host that
+ * enrols again go on above the old ones, and its credentials are revoked.
+ */
 must_check struct err txn_host_clear(struct txn *t, const char *id);
 must_check struct err txn_host_remove(struct txn *t, const char *id);
 /* Moves the epoch of a host and ends its verdict. */
 must_check struct err txn_host_revoke(struct txn *t, const char *id);
-/* Ends one instance for credentials until its host is verified again in full. */
+/* Ends one instance for credentials, through every later verdict, until an operator clears its host. */
 must_check struct err txn_instance_revoke(struct txn *t, const uint8_t id[INSTANCE_ID_LEN]);
 
 /* --- credentials --- */
@@ -124,12 +157,18 @@ struct credential_row {
 };
 void credential_row_done(struct credential_row *c);
 #define cleanup_credential_row cleanup(credential_row_done)
-/* Inserts after comparing, inside the transaction, that the host's epoch is c->epoch and the instance usable: E_AUTH_RETRY. */
+/*
+ * Inserts after comparing, inside the transaction, that the host's epoch is
+ * c->epoch, the instance is usable, has this key, and its verdict lives at
+ * least as long as the credential: E_AUTH_RETRY. E_AUTH_REFUSED where the task
+ * was ended by an operator.
+ */
 must_check struct err txn_credential_add(struct txn *t, const struct credential_row *c);
-/* With whether its host's epoch, its instance and its task still hold. E_LOCAL_NOT_FOUND. */
+/* With whether its host's epoch, its instance and its task still hold; the clock is the caller's. E_LOCAL_NOT_FOUND. */
 must_check struct err store_credential(struct store *s, const char *jti, struct credential_row *ret, bool *ret_alive);
+/* E_LOCAL_NOT_FOUND. Revoking again is E_OK. */
 must_check struct err txn_credential_revoke(struct txn *t, const char *jti);
-/* Every credential of this task. *ret_n: how many were alive. */
+/* Every credential of this task, and none is issued for it any more. *ret_n: how many were not revoked yet. */
 must_check struct err txn_task_revoke(struct txn *t, const char *task_id, uint64_t *ret_n);
 
 /* --- operator documents --- */
@@ -141,6 +180,9 @@ must_check struct err txn_document_withdraw(struct txn *t, const struct document
 					    const char *keyid, int64_t now_s, uint64_t *ret_n_hosts);
 /* Epochs of all hosts whose verdict used a document signed by this key: when an operator's key is removed. */
 must_check struct err txn_operator_removed(struct txn *t, const char *keyid, uint64_t *ret_n_hosts);
+/* The same for one document: when its operator may no longer sign it. The document stays. */
+must_check struct err txn_document_dropped(struct txn *t, const char *kind, const char *name, uint64_t serial,
+					   uint64_t *ret_n_hosts);
 /* Calls fn for each document that is accepted and not withdrawn; keyid as signed. A failure of fn ends the walk and is returned. */
 must_check struct err store_documents(struct store *s,
 				      struct err (*fn)(void *ctx, struct bytes envelope, const char *keyid,
@@ -154,11 +196,23 @@ must_check struct err txn_trust_remove(struct txn *t, const uint8_t sha256[32]);
 must_check struct err store_trust(struct store *s, struct err (*fn)(void *ctx, struct bytes der), void *ctx);
 
 /* --- clients that may introspect --- */
-must_check struct err txn_client_add(struct txn *t, const char *name, const uint8_t secret_sha256[32], int64_t now_s);
-must_check struct err txn_client_remove(struct txn *t, const char *name);
-must_check struct err store_client(struct store *s, const char *name, uint8_t ret_secret_sha256[32]);
+must_check struct err txn_client_add(struct txn *t, const char *name, const uint8_t secret_sha256[32], int64_t now_s); /* E_AUTH_CONFLICT */
+/* A resource whose tokens this client may ask about. E_LOCAL_NOT_FOUND: no such client. Adding again is E_OK. */
+must_check struct err txn_client_resource_add(struct txn *t, const char *name, const char *resource);
+must_check struct err txn_client_remove(struct txn *t, const char *name); /* E_LOCAL_NOT_FOUND */
+must_check struct err store_client(struct store *s, const char *name, uint8_t ret_secret_sha256[32]); /* E_LOCAL_NOT_FOUND */
+/* Whether this client, or with name NULL any client, asks about tokens for this resource. */
+must_check struct err store_client_resource(struct store *s, const char *name, const char *resource, bool *ret);
 
-/* --- lists for operators: appends JSON arrays, at most limit rows --- */
+/*
+ * --- lists for operators: JSON arrays of at most limit rows; times are RFC 3339, digests hex ---
+ *
+ *  hosts        host, status (STALE and live verdicts by now_s), enrolled, verdict?, expires?, epoch, ek_sha256
+ *  instances    host, instance, agent, status, usable, revoked, expires, image, model, jkt
+ *  credentials  jti, host, instance, agent, scope, audience, task, owner, issued, expires, alive; live ones first
+ *  documents    kind, name, serial, owner, digest, keyid, not_before, expires, accepted, withdrawn?
+ *  clients      name, created, resources
+ */
 must_check struct err store_list_hosts(struct store *s, int64_t now_s, size_t limit, json_t **ret);
 must_check struct err store_list_instances(struct store *s, int64_t now_s, size_t limit, json_t **ret);
 must_check struct err store_list_credentials(struct store *s, int64_t now_s, size_t limit, json_t **ret);

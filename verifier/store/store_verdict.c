@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Storing a verdict, and the live instances that follow from it. */
+#include <string.h>
+
+#include "verifier/store/internal.h"
+
+#define LIMIT_STATE (1 * MIB)
+#define MAX_VERDICT_DOCS (4 * LIMIT_INSTANCES + 2)
+
+/* Whether the row is still the one that was appraised. */
+static struct err compare_row(struct txn *t, const struct verdict_write *v)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	uint64_t version, epoch;
+	bool row;
+	struct err e;
+
+	if (failed(e = stmt_get(t->c, SQL_HOST_EPOCH, &st)) || failed(e = bind_text(st, 1, v->host_id)) ||
+	    failed(e = stmt_step(st, &row)))
+		return e;
+	/* Removed meanwhile. */
+	if (!row)
+		return ERR(E_AUTH_RETRY);
+	if (failed(e = column_u64(st, 0, &version)) || failed(e = column_u64(st, 1, &epoch)))
+		return e;
+	return version == v->version && epoch == v->epoch ? ERR(E_OK) : ERR(E_AUTH_RETRY);
+}
+
+static struct err write_row(struct txn *t, const struct verdict_write *v, uint64_t epoch)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	cleanup_buf struct buf state = BUF_INIT(LIMIT_STATE);
+	uint64_t changes;
+	struct err e;
+
+	if (v->n_docs > MAX_VERDICT_DOCS)
+		return ERR(E_BUG);
+	if (failed(e = host_state_encode(v->next, &state)) || failed(e = stmt_get(t->c, SQL_HOST_VERDICT, &st)) ||
+	    failed(e = bind_text(st, 1, v->host_id)) || failed(e = bind_i64(st, 2, (int64_t)v->next->status)) ||
+	    failed(e = bind_blob(st, 3, buf_bytes(&state))) || failed(e = bind_u64(st, 4, epoch)) ||
+	    failed(e = bind_i64(st, 5, v->now_s)) || failed(e = bind_i64(st, 6, v->passed ? v->expires_s : 0)) ||
+	    failed(e = bind_blob(st, 7, BYTES_ARR(v->host_doc))) ||
+	    failed(e = bind_blob(st, 8, BYTES_ARR(v->policy))) ||
+	    failed(e = bind_blob(st, 9, BYTES(v->docs, v->n_docs * 32))) ||
+	    failed(e = bind_blob(st, 10, v->explanation)) || failed(e = stmt_run(st, &changes)))
+		return e;
+	return changes == 1 ? ERR(E_OK) : ERR(E_BUG);
+}
+
+static struct err drop_instances(struct txn *t, const char *host)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	uint64_t changes;
+	struct err e;
+
+	if (failed(e = stmt_get(t->c, SQL_INSTANCE_DROP, &st)) || failed(e = bind_text(st, 1, host)))
+		return e;
+	return stmt_run(st, &changes);
+}
+
+static struct err add_instance(struct txn *t, const struct verdict_write *v, const struct instance_row *i,
+			       uint64_t epoch)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	uint8_t image[64], model[64], docs[128];
+	uint64_t changes;
+	struct err e;
+
+	memcpy(image, i->image.manifest, 32);
+	memcpy(image + 32, i->image.config, 32);
+	memcpy(model, i->model.manifest, 32);
+	memcpy(model + 32, i->model.oms_root, 32);
+	memcpy(docs, i->agent_doc, 32);
+	memcpy(docs + 32, i->image_doc, 32);
+	memcpy(docs + 64, i->model_doc, 32);
+	memcpy(docs + 96, i->platform_doc, 32);
+	if (failed(e = stmt_get(t->c, SQL_INSTANCE_ADD, &st)) || failed(e = bind_text(st, 1, v->host_id)) ||
+	    failed(e = bind_blob(st, 2, BYTES_ARR(i->id))) || failed(e = bind_text(st, 3, i->agent)) ||
+	    failed(e = bind_text(st, 4, i->jkt)) || failed(e = bind_i64(st, 5, v->passed && i->usable)) ||
+	    failed(e = bind_i64(st, 6, i->status)) || failed(e = bind_blob(st, 7, BYTES_ARR(image))) ||
+	    failed(e = bind_blob(st, 8, BYTES_ARR(model))) || failed(e = bind_blob(st, 9, BYTES_ARR(docs))) ||
+	    failed(e = bind_blob(st, 10, BYTES_ARR(i->ear_digest))) || failed(e = bind_u64(st, 11, epoch)) ||
+	    failed(e = bind_i64(st, 12, v->passed ? v->expires_s : 0)))
+		return e;
+	return stmt_run(st, &changes);
+}
+
+struct err txn_verdict(struct txn *t, const struct verdict_write *v)
+{
+	uint64_t epoch = v->epoch;
+	struct err e;
+
+	/* A verdict that lives for no time, or for ever, is nobody's intention. */
+	if (v->passed && v->expires_s <= v->now_s)
+		return ERR(E_BUG);
+	if (!v->passed || v->move_epoch)
+		epoch++;
+	if (failed(e = compare_row(t, v)) || failed(e = write_row(t, v, epoch)) ||
+	    failed(e = drop_instances(t, v->host_id)))
+		return e;
+	for (size_t i = 0; i < v->n_instances; i++)
+		if (failed(e = add_instance(t, v, &v->instance[i], epoch)))
+			return e;
+	return ERR(E_OK);
+}
+
+static struct err read_instance(sqlite3_stmt *st, struct instance_row *i, uint64_t *epoch)
+{
+	uint8_t image[64], model[64], docs[128];
+	struct err e;
+
+	if (failed(e = column_str(st, 0, i->host_id, sizeof(i->host_id))) ||
+	    failed(e = column_exact(st, 1, i->id, sizeof(i->id))) ||
+	    failed(e = column_str(st, 2, i->agent, sizeof(i->agent))) ||
+	    failed(e = column_str(st, 3, i->jkt, sizeof(i->jkt))) ||
+	    failed(e = column_exact(st, 6, image, sizeof(image))) ||
+	    failed(e = column_exact(st, 7, model, sizeof(model))) ||
+	    failed(e = column_exact(st, 8, docs, sizeof(docs))) ||
+	    failed(e = column_exact(st, 9, i->ear_digest, sizeof(i->ear_digest))) ||
+	    failed(e = column_u64(st, 10, &i->epoch)) || failed(e = column_u64(st, 12, epoch)))
+		return e;
+	i->usable = column_i64(st, 4) != 0;
+	i->status = (int)column_i64(st, 5);
+	i->verdict_expires_s = column_i64(st, 11);
+	memcpy(i->image.manifest, image, 32);
+	memcpy(i->image.config, image + 32, 32);
+	memcpy(i->model.manifest, model, 32);
+	memcpy(i->model.oms_root, model + 32, 32);
+	memcpy(i->agent_doc, docs, 32);
+	memcpy(i->image_doc, docs + 32, 32);
+	memcpy(i->model_doc, docs + 64, 32);
+	memcpy(i->platform_doc, docs + 96, 32);
+	return ERR(E_OK);
+}
+
+static struct err instance_by_jkt(struct conn *c, const char *jkt, struct instance_row *ret, uint64_t *ret_epoch)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	struct instance_row i = { .usable = false };
+	uint64_t epoch;
+	bool row;
+	struct err e;
+
+	if (failed(e = stmt_get(c, SQL_INSTANCE_BY_JKT, &st)) || failed(e = bind_text(st, 1, jkt)) ||
+	    failed(e = stmt_step(st, &row)))
+		return e;
+	if (!row)
+		return ERR(E_LOCAL_NOT_FOUND);
+	if (failed(e = read_instance(st, &i, &epoch)))
+		return e;
+	*ret = i;
+	*ret_epoch = epoch;
+	return ERR(E_OK);
+}
+
+struct err store_instance_by_jkt(struct store *s, const char *jkt, struct instance_row *ret, uint64_t *ret_epoch)
+{
+	cleanup_reader struct reader r = READER(s);
+
+	return instance_by_jkt(r.c, jkt, ret, ret_epoch);
+}
+
+struct err txn_instance_by_jkt(struct txn *t, const char *jkt, struct instance_row *ret, uint64_t *ret_epoch)
+{
+	return instance_by_jkt(t->c, jkt, ret, ret_epoch);
+}
+
+struct err txn_instance_revoke(struct txn *t, const uint8_t id[INSTANCE_ID_LEN])
+{
+	static const enum sql_id both[] = { SQL_INSTANCE_REVOKE, SQL_INSTANCE_UNUSABLE };
+	uint64_t changes = 0;
+	struct err e;
+
+	for (size_t i = 0; i < array_len(both); i++) {
+		cleanup_stmt sqlite3_stmt *st = NULL;
+
+		if (failed(e = stmt_get(t->c, both[i], &st)) ||
+		    failed(e = bind_blob(st, 1, BYTES(id, INSTANCE_ID_LEN))) || failed(e = stmt_run(st, &changes)))
+			return e;
+	}
+	/* As counted by the second one, which finds the row also when it was revoked before. */
+	return changes > 0 ? ERR(E_OK) : ERR(E_LOCAL_NOT_FOUND);
+}
