@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* assayctl explain HOST: the last verdict, check by check. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "verifier/operate/ctl.h"
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? s : "";
+}
+
+static const char *colour(const char *result)
+{
+	if (!isatty(STDOUT_FILENO))
+		return "";
+	if (strcmp(result, "PASS") == 0)
+		return "\033[32m";
+	return strcmp(result, "FAIL") == 0 ? "\033[31m" : "\033[33m";
+}
+
+static void print_people(const json_t *v)
+{
+	json_t *row;
+	size_t i;
+
+	printf("host %s: %s\n", text(v, "host"), text(v, "status"));
+	json_array_foreach(json_object_get(v, "checks"), i, row) {
+		const char *result = text(row, "result");
+		const char *start = colour(result);
+
+		printf("  %s%-8s%s %-12s %s\n", start, result, *start != '\0' ? "\033[0m" : "", text(row, "id"),
+		       text(row, "name"));
+	}
+	json_array_foreach(json_object_get(v, "failures"), i, row) {
+		printf("  %s %s\n", text(row, "check"), text(row, "subject"));
+		printf("    expected  %s\n    seen      %s\n", text(row, "expected"), text(row, "seen"));
+	}
+}
+
+int cmd_explain(void *ctx, int argc, char **argv)
+{
+	cleanup_json json_t *v = NULL;
+	struct reason why = { { 0 } };
+	const struct ctl *c = ctx;
+	char path[128], **pos;
+	int n, status = verb_options(&ctl_program, ctl_verb("explain"), argc, argv, NULL, 0, 1, 1, &pos, &n);
+	struct err e;
+
+	if (status >= 0)
+		return status;
+	if (!id_valid(bytes_str(pos[0])))
+		return usage_error(&ctl_program, "explain: expected the id of a host (see assayctl hosts)");
+	(void)snprintf(path, sizeof(path), "/v1/admin/explain?host=%s", pos[0]);
+	if (failed(e = ctl_request(c, path, NULL, NULL, &v, &why)))
+		return ctl_fail("explain", e, &why);
+	if (!c->json) {
+		print_people(v);
+		return EXIT_ACCEPTED;
+	}
+	return failed(e = ctl_print(c, v)) ? ctl_fail("explain", e, NULL) : EXIT_ACCEPTED;
+}
