@@ -36,21 +36,24 @@ void model_report_done(struct model_report *m)
 static struct err list_add(void *ctx, const char *path, const struct file_id *id, struct reason *reterr)
 {
 	struct item_list *l = ctx;
+	size_t len = strlen(path) + 1;
 	char *copy;
 
 	(void)reterr;
 	if (l->n == l->cap) {
+		/* The walk gives at most LIMIT_MODEL_FILES. */
 		size_t cap = l->cap == 0 ? 64 : 2 * l->cap;
-		struct hash_item *v = reallocarray(l->v, cap, sizeof(*v));
+		struct hash_item *v = realloc(l->v, cap * sizeof(*v));
 
 		if (v == NULL)
 			return ERR(E_LOCAL_MEMORY);
 		l->v = v;
 		l->cap = cap;
 	}
-	copy = strdup(path);
+	copy = malloc(len);
 	if (copy == NULL)
 		return ERR(E_LOCAL_MEMORY);
+	memcpy(copy, path, len);
 	l->v[l->n++] = (struct hash_item){ .path = copy, .id = *id };
 	return ERR(E_OK);
 }
