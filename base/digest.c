@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/log.h"
+#include "base/ossl.h"
 
 static const struct digest_alg algs[N_DIGESTS] = {
 	{ DIGEST_SHA1, 0x0004, "sha1", "SHA1", 20 },
@@ -38,13 +38,6 @@ const struct digest_alg *digest_by_name(struct bytes name)
 		if (bytes_eq(bytes_str(algs[i].name), name))
 			return &algs[i];
 	return NULL;
-}
-
-static struct err crypto_failed(const char *what)
-{
-	log_debug("%s: %s", what, ERR_reason_error_string(ERR_peek_last_error()) ?: "no reason given");
-	ERR_clear_error();
-	return ERR(E_LOCAL_CRYPTO);
 }
 
 /* Contexts that one thread uses again and again; they die with the thread. */
@@ -144,7 +137,7 @@ static struct err thread_ctx(enum digest_id id, EVP_MD_CTX **ret)
 	if (t->md[id] == NULL)
 		return ERR(E_LOCAL_MEMORY);
 	if (EVP_DigestInit_ex2(t->md[id], md, NULL) != 1)
-		return crypto_failed("EVP_DigestInit_ex2");
+		return ossl_failed(E_LOCAL_CRYPTO);
 	*ret = t->md[id];
 	return ERR(E_OK);
 }
@@ -152,7 +145,7 @@ static struct err thread_ctx(enum digest_id id, EVP_MD_CTX **ret)
 static struct err ctx_add(EVP_MD_CTX *ctx, struct bytes data)
 {
 	if (data.n > 0 && EVP_DigestUpdate(ctx, data.p, data.n) != 1)
-		return crypto_failed("EVP_DigestUpdate");
+		return ossl_failed(E_LOCAL_CRYPTO);
 	return ERR(E_OK);
 }
 
@@ -162,7 +155,7 @@ static struct err ctx_finish(EVP_MD_CTX *ctx, enum digest_id id, struct digest *
 	unsigned n = 0;
 
 	if (EVP_DigestFinal_ex(ctx, d.v, &n) != 1)
-		return crypto_failed("EVP_DigestFinal_ex");
+		return ossl_failed(E_LOCAL_CRYPTO);
 	if (n != algs[id].size)
 		return ERR(E_BUG);
 	d.n = (uint8_t)n;
@@ -225,7 +218,7 @@ void hasher_free(struct hasher *h)
 static struct err hasher_start(struct hasher *h)
 {
 	if (EVP_DigestInit_ex2(h->ctx, h->md, NULL) != 1)
-		return crypto_failed("EVP_DigestInit_ex2");
+		return ossl_failed(E_LOCAL_CRYPTO);
 	return ERR(E_OK);
 }
 
@@ -268,6 +261,9 @@ struct err hasher_finish(struct hasher *h, struct digest *ret)
 	return ERR(E_OK);
 }
 
+DEFINE_CLEANUP(EVP_MAC_CTX, cleanup_mac_ctx_, EVP_MAC_CTX_free)
+#define cleanup_mac_ctx cleanup(cleanup_mac_ctx_)
+
 static struct err hmac_run(EVP_MAC_CTX *ctx, struct bytes key, uint8_t out[32], size_t n_parts,
 			   const struct bytes *parts)
 {
@@ -276,28 +272,27 @@ static struct err hmac_run(EVP_MAC_CTX *ctx, struct bytes key, uint8_t out[32], 
 	size_t n = 0;
 
 	if (EVP_MAC_init(ctx, k, key.n, NULL) != 1)
-		return crypto_failed("EVP_MAC_init");
+		return ossl_failed(E_LOCAL_CRYPTO);
 	for (size_t i = 0; i < n_parts; i++)
 		if (parts[i].n > 0 && EVP_MAC_update(ctx, parts[i].p, parts[i].n) != 1)
-			return crypto_failed("EVP_MAC_update");
+			return ossl_failed(E_LOCAL_CRYPTO);
 	if (EVP_MAC_final(ctx, out, &n, 32) != 1)
-		return crypto_failed("EVP_MAC_final");
+		return ossl_failed(E_LOCAL_CRYPTO);
 	return ERR(n == 32 ? E_OK : E_BUG);
 }
 
 struct err hmac_sha256(struct bytes key, uint8_t ret[32], size_t n_parts, const struct bytes *parts)
 {
 	uint8_t out[32] = { 0 };
-	EVP_MAC_CTX *ctx;
+	cleanup_mac_ctx EVP_MAC_CTX *ctx = NULL;
 	struct err e;
 
 	if (pthread_once(&fetched_once, fetch_all) != 0 || fetched.hmac == NULL)
 		return ERR(E_LOCAL_CRYPTO);
 	ctx = EVP_MAC_CTX_dup(fetched.hmac);
 	if (ctx == NULL)
-		return crypto_failed("EVP_MAC_CTX_dup");
+		return ossl_failed(E_LOCAL_CRYPTO);
 	e = hmac_run(ctx, key, out, n_parts, parts);
-	EVP_MAC_CTX_free(ctx);
 	if (!failed(e))
 		memcpy(ret, out, sizeof(out));
 	wipe(out, sizeof(out));

@@ -139,7 +139,7 @@ static void buffer_of_nothing(void **state)
 }
 
 /* As without a sanitizer: malloc(3) says no. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "allocator_may_return_null=1";
