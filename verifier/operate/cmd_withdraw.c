@@ -21,6 +21,9 @@ static struct err newest(const struct ctl *c, const char *kind, const char *name
 		const char *n = json_string_value(json_object_get(row, "name"));
 		json_int_t serial = json_integer_value(json_object_get(row, "serial"));
 
+		if (json_object_get(row, "withdrawn") != NULL)
+			continue;
+
 		if (k != NULL && n != NULL && strcmp(k, kind) == 0 && strcmp(n, name) == 0 && serial > 0 &&
 		    (uint64_t)serial > *ret)
 			*ret = (uint64_t)serial;
@@ -31,7 +34,7 @@ static struct err newest(const struct ctl *c, const char *kind, const char *name
 	return ERR(E_AUTH_UNKNOWN);
 }
 
-static struct err withdraw(const struct ctl *c, const struct ctl_document *d, uint64_t target, const char *kind,
+static struct err withdraw(const struct ctl *c, struct ctl_document *d, uint64_t target, const char *kind,
 			   const char *name, json_t **ret, struct reason *reterr)
 {
 	cleanup_json json_t *p = NULL;
@@ -39,6 +42,9 @@ static struct err withdraw(const struct ctl *c, const struct ctl_document *d, ui
 
 	if (target == 0 && failed(e = newest(c, kind, name, &target, reterr)))
 		return e;
+	/* Withdrawing a later serial needs a later withdrawal, so the target's serial serves for both. */
+	if (d->serial == 0)
+		d->serial = target;
 	if (failed(e = json_new_object(&p)) || failed(e = json_put_str(p, "target_kind", kind)) ||
 	    failed(e = json_put_str(p, "target_name", name)) ||
 	    failed(e = json_put_int(p, "target_serial", (int64_t)target)))
@@ -54,7 +60,7 @@ int cmd_withdraw(void *ctx, int argc, char **argv)
 	const struct opt opts[] = {
 		{ "key", OPT_STRING, &d.key_file, "FILE", "operator's private key", 0 },
 		{ "owner", OPT_STRING, &d.owner, "TEXT", "who answers for this", 0 },
-		{ "serial", OPT_U64, &d.serial, "N", "serial of the withdrawal (one above the highest known)", INT64_MAX },
+		{ "serial", OPT_U64, &d.serial, "N", "serial of the withdrawal (the target's)", INT64_MAX },
 		{ "target-serial", OPT_U64, &target, "N", "withdraw serials up to this one (the newest)", INT64_MAX },
 		{ "out", OPT_STRING, &d.out_file, "FILE", "write the signed document instead of handing it over", 0 },
 	};

@@ -76,22 +76,34 @@ static const char *scalar(const json_t *v, char *space, size_t n)
 
 #define MAX_COLUMNS 16
 
-/* Columns are the scalar members of the first row, as wide as their widest value. */
+/* Columns are the scalar members of all rows in order of appearance, as wide as their widest value. */
+static size_t find_columns(const json_t *rows, const char *name[MAX_COLUMNS], int width[MAX_COLUMNS])
+{
+	size_t n = 0, i, k;
+	const char *key;
+	json_t *value, *row;
+
+	json_array_foreach(rows, i, row) {
+		json_object_foreach(row, key, value) {
+			for (k = 0; k < n && strcmp(name[k], key) != 0; k++)
+				;
+			if (k < n || n == MAX_COLUMNS || json_is_object(value) || json_is_array(value))
+				continue;
+			name[n] = key;
+			width[n++] = (int)strlen(key);
+		}
+	}
+	return n;
+}
+
 static void print_table(const json_t *rows)
 {
 	const char *name[MAX_COLUMNS];
 	int width[MAX_COLUMNS];
-	size_t n = 0, i;
-	const char *key;
+	size_t n = find_columns(rows, name, width), i;
 	char space[24];
-	json_t *value, *row;
+	json_t *row;
 
-	json_object_foreach(json_array_get(rows, 0), key, value) {
-		if (n == MAX_COLUMNS || json_is_object(value) || json_is_array(value))
-			continue;
-		name[n] = key;
-		width[n++] = (int)strlen(key);
-	}
 	json_array_foreach(rows, i, row) {
 		for (size_t k = 0; k < n; k++) {
 			int w = (int)strlen(scalar(json_object_get(row, name[k]), space, sizeof(space)));

@@ -28,7 +28,7 @@ static struct err key_load(const char *path, struct key **ret, struct reason *re
 	return e;
 }
 
-/* One above the highest serial that the verifier lists for this kind and name. */
+/* One above the highest serial that the verifier lists for this kind and name, withdrawn ones included. */
 static struct err next_serial(const struct ctl *c, const char *kind, const char *name, uint64_t *ret,
 			      struct reason *reterr)
 {
@@ -43,7 +43,7 @@ static struct err next_serial(const struct ctl *c, const char *kind, const char 
 	json_array_foreach(list, i, row) {
 		const char *k = json_string_value(json_object_get(row, "kind"));
 		const char *n = json_string_value(json_object_get(row, "name"));
-		json_int_t serial = json_integer_value(json_object_get(row, "highest_serial"));
+		json_int_t serial = json_integer_value(json_object_get(row, "serial"));
 
 		if (k != NULL && n != NULL && strcmp(k, kind) == 0 && strcmp(n, name) == 0 && serial > 0 &&
 		    (uint64_t)serial > highest)
@@ -122,7 +122,6 @@ static struct err complete(const struct ctl *c, const struct ctl_document *d, en
 		reason_set(reterr, "--out needs --serial, because the verifier is not asked for the next one");
 		return ERR(E_LOCAL_CONFIG);
 	}
-	/* A withdrawal has serials of its own, like every kind. */
 	if (serial == 0 && failed(e = next_serial(c, document_kind_name(kind), name, &serial, reterr)))
 		return e;
 	if (failed(e = json_put_str(predicate, "realm", c->realm)) ||
