@@ -40,6 +40,7 @@
 
 #define HARNESS_TPMS_MAX 1024
 #define HARNESS_TIMEOUT_MS 60000
+#define HARNESS_TCTI_SIZE 160
 
 enum harness_cert {
 	HARNESS_CERT_GOOD,    /* chain up to ca/root.pem, valid to the end of 9999 */
@@ -67,7 +68,7 @@ struct harness_options {
 };
 
 struct harness_info {
-	char tcti[160];
+	char tcti[HARNESS_TCTI_SIZE];
 	pid_t pid;                 /* 0 unless power is HARNESS_ON */
 	enum harness_power power;
 	enum harness_cert cert;
@@ -85,15 +86,16 @@ struct harness_clock {
 
 struct harness;
 
-/* True where swtpm and swtpm_setup are in PATH or the sbin folders. Tests skip otherwise. */
+/* True where swtpm and swtpm_setup are in PATH. Tests skip otherwise. */
 bool harness_available(void);
 
 /*
  * Adds o->count running TPMs to o->dir; indexes go on after those that are
- * there. The CA is made once. On failure, and when cancelled (E_AUTH_REFUSED),
+ * there. The CA is made once. On failure, and when cancelled (E_LOCAL_BUSY),
  * the new TPMs are gone again, and so is the folder when it was new.
  * E_LIMIT_SIZE: a socket path would not fit into sockaddr_un; the reason has the
- * limit. E_PEER_RANGE: count, banks or a comma in dir.
+ * limit. E_PEER_RANGE: count, banks, a comma in dir. E_LOCAL_EXISTS: dir holds
+ * something else.
  */
 must_check struct err harness_up(const struct harness_options *o, struct harness **ret, struct reason *reterr);
 
@@ -134,13 +136,17 @@ must_check struct err harness_pcr_read(const struct harness *h, size_t i, enum d
 /*
  * Transitions. What they do to TPMS_CLOCK_INFO and to PCR 0-15:
  *
- *   reset       Shutdown(CLEAR), Startup(CLEAR)  resetCount + 1, restartCount 0, safe; PCRs zero
+ *   reset       Shutdown(CLEAR), Startup(CLEAR)  resetCount + 1, restartCount 0; PCRs zero
  *   suspend     Shutdown(STATE), process ends
- *   resume      Startup(STATE)                   restartCount + 1, safe; PCRs kept
- *   restart     Startup(CLEAR) after suspend     restartCount + 1, safe; PCRs zero
+ *   resume      Startup(STATE)                   restartCount + 1; PCRs kept
+ *   restart     Startup(CLEAR) after suspend     restartCount + 1; PCRs zero
  *   power_loss  kill, Startup(CLEAR)             resetCount + 1, restartCount 0, not safe, clock may fall; PCRs zero
- *   clear       TPM2_Clear by platform           both counters and clock 0; persistent EKs gone, certificates stay
+ *   clear       TPM2_Clear by platform           both counters and clock 0, safe; PCRs kept; persistent EKs
+ *                                                gone, certificates stay
  *   replace     another TPM, other seeds, in the same place with the same banks and kind of certificate
+ *
+ * An orderly transition leaves safe as it was; an unsafe clock becomes safe again
+ * within 4.1 seconds of running.
  *
  * harness_reset() of a TPM that is off or suspended starts it with
  * Startup(CLEAR). harness_resume() and harness_restart() need a suspended TPM;
