@@ -30,7 +30,7 @@ must_check struct err process_spawn(const char *const *argv, const char *log_pat
 /* True while exactly this process runs; a zombie does not. */
 bool process_alive(const struct process *p);
 
-/* A descriptor of exactly this process for poll(2), readable when it ends; -1 where it is gone. The caller closes it. */
+/* A descriptor of exactly this process for poll(2), readable when it ends; -1 where it is gone. The caller closes. */
 int process_open(const struct process *p);
 
 /*
