@@ -533,7 +533,7 @@ static void test_only_own_processes_are_stopped(void **state)
 /* The three parts of a record: each of them alone keeps a stranger from being taken for ours. */
 static void test_process_identity(void **state)
 {
-	static const char *const argv[] = { "sleep", "600", NULL }, *const absent[] = { "no-such-program-here", NULL };
+	static const char *const argv[] = { "sleep", "60", NULL }, *const absent[] = { "no-such-program-here", NULL };
 	struct process p, q;
 
 	(void)state;
@@ -672,7 +672,9 @@ static void test_setup_that_fails(void **state)
 	} rows[] = {
 		{ NULL, "package swtpm-tools", E_LOCAL_NOT_FOUND },
 		{ "#!/bin/sh\necho no space for a TPM >&2\nexit 1\n", "no space for a TPM", E_LOCAL_TPM },
-		{ "#!/bin/sh\n/bin/sleep 600 &\n/bin/sleep 600 \"$@\"\nwait\n", "longer than 300 ms", E_LOCAL_TIMEOUT },
+		/* Hangs in a child, which must go as well. */
+		{ "#!/bin/sh\n/bin/sh -c 'for i in 1 2 3 4 5 6 7 8 9; do /bin/sleep 1; done' sh \"$@\" &\nwait\n",
+		  "longer than 300 ms", E_LOCAL_TIMEOUT },
 		/* Makes no TPM, so that swtpm is the one that is missing. */
 		{ "#!/bin/sh\nexit 0\n", "package swtpm", E_LOCAL_NOT_FOUND },
 	};
