@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Evidence: what a host sends to POST /v1/attest, as deterministic CBOR
- * (application/vnd.assay.evidence+cbor). CDDL: evidence in assay.cddl.
+ * (application/vnd.assay.evidence+cbor). CDDL: evidence and claims in
+ * assay.cddl, which numbers the members.
  *
  * Only `claims` (whose SHA-256 is in the quote), structures signed by the AK,
  * logs that PCRs cover, and PCR values that match pcrDigest are used.
@@ -27,6 +28,11 @@ must_check struct err boot_id_of(const struct tpm_name *null_primary, uint32_t r
 
 /* Host id: "h-" and the first 32 hex digits of SHA-256("assay host v1" 00 || EK TPMT_PUBLIC). With a NUL. */
 must_check struct err host_id_of(const struct tpm_public *ek, char ret[HOST_ID_LEN + 1]);
+/* Whether text has that form: "h-" and 32 lower-case hex digits. */
+bool host_id_valid(struct bytes id);
+
+/* Whether n bytes is the size of some bank's PCR values. */
+bool pcr_size_valid(size_t n);
 
 struct evidence_claims {
 	struct bytes issuer;       /* verifier's issuer URL, text */
@@ -38,7 +44,7 @@ struct evidence_claims {
 	uint64_t log_offset;       /* bytes of the workload log that the verifier holds already */
 	uint64_t log_records;      /* records before that offset */
 	struct bytes log_pcr;      /* value of the workload PCR at that offset in the selection's bank; empty at offset 0 */
-	size_t n_instances;        /* live instances whose keys are presented */
+	size_t n_instances;        /* live instances whose keys are presented; decoded ones ascend by id */
 	struct {
 		uint8_t instance[PRESENTED_ID_LEN];
 		struct bytes key_name;
@@ -65,12 +71,26 @@ struct evidence {
 	struct evidence_key key[LIMIT_INSTANCES];
 };
 
-/* Both are large: allocate them. Views borrow from in. E_PEER_*, E_LIMIT_*. */
+/*
+ * Both structs are large: allocate them. Views borrow from `in`. Decoders
+ * take the whole input, in deterministic form (base/cborx.h), with the members
+ * of the CDDL and no others; E_PEER_*, E_LIMIT_SIZE, E_LIMIT_COUNT,
+ * E_LOCAL_MEMORY. What they check is form: claims name a well-formed host id
+ * and Names, selection banks are unique, records and log PCR are empty exactly
+ * at log offset 0, instances ascend by id. What a value means is for appraisal.
+ */
 must_check struct err evidence_decode(struct bytes in, struct evidence *ret);
-must_check struct err evidence_encode(const struct evidence *ev, struct buf *ret);
 must_check struct err evidence_claims_decode(struct bytes in, struct evidence_claims *ret);
+
+/*
+ * Encoders append; ret is unchanged on failure. Values are written as they
+ * are, instances in ascending order of their ids whatever their order in c.
+ * E_BUG (a count above its array), E_LIMIT_SIZE, E_LOCAL_MEMORY.
+ */
+must_check struct err evidence_encode(const struct evidence *ev, struct buf *ret);
 must_check struct err evidence_claims_encode(const struct evidence_claims *c, struct buf *ret);
 
+/* The two derived values on top of this page. E_PEER_RANGE unless nonce has NONCE_LEN bytes. */
 must_check struct err evidence_qualifying_data(struct bytes nonce, struct bytes claims, uint8_t ret[32]);
 must_check struct err evidence_key_extra_data(struct bytes nonce, struct bytes claims, struct bytes key_name,
 					      uint8_t ret[32]);

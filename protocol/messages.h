@@ -1,9 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The JSON messages between host and verifier. Binary members are base64url.
- * Encoder and decoder of a message stand side by side in one file
- * (enrol.c, challenge.c, attest_reply.c); strings in decoded structs are owned
- * by the struct and freed by x_done().
+ * The JSON messages between host and verifier; CDDL in assay.cddl. Binary
+ * members are base64url without padding, but ek_sha256, which is hex as in
+ * host documents, and instance ids in results, which people read. Encoder and
+ * decoder of a message stand side by side in one file (enrol.c, challenge.c,
+ * attest_reply.c, problem.c).
+ *
+ * x_init() allocates nothing; call it before anything that can fail, so that
+ * x_done() is safe. Decoders own nothing of *ret on failure and leave it
+ * unchanged; on success the caller frees it with x_done(). What stood in *ret
+ * before is overwritten, not freed.
+ *
+ * Decoders demand every member that the CDDL does not mark as optional and
+ * refuse all others: E_PEER_SYNTAX, E_PEER_DUPLICATE, E_PEER_MISSING,
+ * E_PEER_UNKNOWN_KEY, E_PEER_TYPE, E_PEER_RANGE, E_PEER_NOT_CANONICAL,
+ * E_PEER_UNSUPPORTED (bank), E_LIMIT_SIZE, E_LIMIT_COUNT, E_LIMIT_DEPTH,
+ * E_LOCAL_MEMORY; the reason names the member. Encoders append compact JSON:
+ * E_BUG for a count or a state that no decoder would take, E_PEER_SYNTAX for
+ * text that is not UTF-8, E_LIMIT_SIZE, E_LOCAL_MEMORY.
  */
 #ifndef ASSAY_PROTOCOL_MESSAGES_H
 #define ASSAY_PROTOCOL_MESSAGES_H
@@ -14,7 +28,7 @@
 /* POST /v1/enrol, step one: {"ek_public","ek_cert"?,"ek_chain"?:[...],"ak_public"}. */
 struct enrol_request {
 	struct buf ek_public;              /* TPMT_PUBLIC */
-	struct buf ek_cert;                /* DER as read from NV; empty: none */
+	struct buf ek_cert;                /* DER; empty: none */
 	size_t n_chain;
 	struct buf chain[LIMIT_CHAIN];     /* DER */
 	struct buf ak_public;              /* TPMT_PUBLIC */
@@ -36,7 +50,7 @@ void enrol_challenge_done(struct enrol_challenge *m);
 must_check struct err enrol_challenge_encode(const struct enrol_challenge *m, struct buf *ret);
 must_check struct err enrol_challenge_decode(struct bytes in, struct enrol_challenge *ret, struct reason *reterr);
 
-/* POST /v1/enrol/activate, step two: the request again, the session and the secret that the TPM released. */
+/* POST /v1/enrol/activate, step two: {"request":{...},"session","secret"}: the request again, the session and the secret that the TPM released. */
 struct enrol_activation {
 	struct enrol_request request;
 	struct buf session;
@@ -68,7 +82,7 @@ must_check struct err challenge_request_decode(struct bytes in, struct challenge
 struct challenge {
 	uint8_t nonce[NONCE_LEN];
 	char issuer[ISSUER_MAX + 1];
-	struct pcr_selection selection;    /* one bank */
+	struct pcr_selection selection;    /* one bank, at least one PCR */
 	uint64_t log_offset, log_records;  /* what the verifier holds for this boot */
 	struct digest log_pcr;             /* none at offset 0 */
 	bool boot_known;                   /* false: send the certified null primary */
@@ -85,22 +99,22 @@ must_check struct err challenge_decode(struct bytes in, struct challenge *ret, s
  */
 #define ATTEST_MAX_FAILURES 16
 struct attest_failure {
-	char check[24];                    /* id, e.g. "W-model" */
+	char check[24];                    /* id_valid(), e.g. "W-model" */
 	char subject[80];                  /* instance, agent or PCR that it is about, or "" */
 	char expected[200], seen[200];
 };
 struct attest_result {
 	char instance[2 * PRESENTED_ID_LEN + 1]; /* hex; "" for the host as a whole */
-	char status[16];                   /* EAR status: affirming, warning, contraindicated */
+	char status[16];                   /* EAR status: none, affirming, warning, contraindicated */
 	struct buf ear;                    /* compact JWS */
 };
 struct attest_reply {
 	char host_id[HOST_ID_LEN + 1];
-	char state[16];                    /* VERIFIED, FAILED, REBOOTED ... */
+	char state[16];                    /* NEVER, PENDING, VERIFIED, FAILED, STALE, REBOOTED, ERROR */
 	int64_t expires_s;                 /* 0: none */
 	size_t n_failures;
 	struct attest_failure failure[ATTEST_MAX_FAILURES];
-	size_t n_results;
+	size_t n_results;                  /* at most LIMIT_INSTANCES + 1 */
 	struct attest_result *result;      /* owned array */
 };
 void attest_reply_done(struct attest_reply *m);
@@ -110,10 +124,11 @@ must_check struct err attest_reply_decode(struct bytes in, struct attest_reply *
 /*
  * Every refusal: application/problem+json (RFC 9457)
  * {"type":"urn:assay:error:<name>","title","status","detail","check"?}.
+ * The one message whose unknown members are ignored (RFC 9457, 3.2).
  */
 struct problem {
 	unsigned status;
-	char name[32];                     /* error name or OAuth code */
+	char name[32];                     /* id_valid(): error name or OAuth code */
 	char title[80];
 	char detail[480];
 	char check[24];                    /* first failing check, or "" */

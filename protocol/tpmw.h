@@ -57,7 +57,11 @@ must_check struct err tpm_public_parse(struct bytes in, struct tpm_public *ret);
 must_check struct err tpm2b_public_parse(struct bytes in, struct tpm_public *ret);
 /* The key inside, on its curve, of accepted size. */
 must_check struct err tpm_public_key(const struct tpm_public *p, struct key **ret);
-/* What the key's own scheme says: restricted keys have one. SIG_NONE with TPM_ALG_NULL. E_PEER_UNSUPPORTED. */
+/*
+ * What the key's own scheme says: restricted keys have one. SIG_NONE with
+ * TPM_ALG_NULL, *ret_hash is then untouched. E_PEER_UNSUPPORTED for schemes
+ * that do not sign and for SHA-1.
+ */
 must_check struct err tpm_public_scheme(const struct tpm_public *p, enum sig_scheme *ret, enum digest_id *ret_hash);
 
 /* Name: name algorithm id and digest (Part 1, 16). */
@@ -85,7 +89,7 @@ struct pcr_selection {
 		uint32_t mask;
 	} bank[LIMIT_BANKS];
 };
-/* TPML_PCR_SELECTION, whole input. sizeofSelect 1..4, bits above 23 refused. */
+/* TPML_PCR_SELECTION, whole input. sizeofSelect 1..4; E_PEER_RANGE for bits above 23, E_PEER_DUPLICATE, E_LIMIT_COUNT. */
 must_check struct err pcr_selection_parse(struct bytes in, struct pcr_selection *ret);
 /* With sizeofSelect 3. Appended. */
 must_check struct err pcr_selection_write(const struct pcr_selection *s, struct buf *ret);
@@ -98,7 +102,7 @@ struct tpm_clock {
 	uint8_t safe; /* 0 or 1, E_PEER_RANGE otherwise */
 };
 
-/* TPMS_ATTEST, Part 2, 10.12.8, of type quote or certify; E_PEER_UNSUPPORTED for a type whose body is not read here. */
+/* TPMS_ATTEST, Part 2, 10.12.8. */
 struct tpm_attest {
 	uint32_t magic;
 	uint16_t type;
@@ -115,8 +119,9 @@ struct tpm_attest {
 };
 /*
  * Structure only: magic and type are the caller's to judge, so that each has a
- * named check. A type other than quote and certify parses with its body as
- * rest unread and type set.
+ * named check. A type other than quote and certify parses with its body
+ * unread. E_PEER_TRUNCATED, E_PEER_TRAILING, E_PEER_RANGE (safe, PCR number),
+ * E_PEER_DUPLICATE (bank), E_LIMIT_SIZE, E_LIMIT_COUNT.
  */
 must_check struct err tpm_attest_parse(struct bytes in, struct tpm_attest *ret);
 
@@ -132,7 +137,7 @@ must_check struct err tpm_certify_expected(const struct tpm_attest *got, struct 
 					   const struct tpm_name *name, const struct tpm_name *qualified_name,
 					   struct buf *ret);
 
-/* TPMT_SIGNATURE, Part 2, 11.3.4. */
+/* TPMT_SIGNATURE, Part 2, 11.3.4: RSASSA, RSAPSS or ECDSA; E_PEER_UNSUPPORTED for others. */
 struct tpm_signature {
 	uint16_t alg, hash_alg;
 	struct bytes rsa;
@@ -148,7 +153,11 @@ must_check struct err tpm_signature_parse(struct bytes in, struct tpm_signature 
 must_check struct err tpm_signature_verify(const struct tpm_signature *sig, const struct key *k, enum sig_scheme scheme,
 					   enum digest_id hash, struct bytes data);
 
-/* Digest over PCR values in selection order with the signing scheme's hash (Q11). n must be pcr_selection_count(). */
+/*
+ * Digest over PCR values in selection order with the signing scheme's hash
+ * (Q11). n must be pcr_selection_count(); E_LIMIT_COUNT above
+ * LIMIT_BANKS * LIMIT_PCRS.
+ */
 must_check struct err tpm_pcr_digest(enum digest_id hash, size_t n, const struct digest *values, struct digest *ret);
 
 /*
@@ -171,12 +180,13 @@ must_check struct err tpm_kdfe(enum digest_id hash, struct bytes z, const char *
 /*
  * The templates whose attributes Assay demands. Each tells by name what is
  * wrong: E_PEER_RANGE with the reason.
- *  EK (N4): TCG EK templates L-1 (RSA-2048), L-2 (P-256), H-2/H-3 (P-256, P-384 high range): restricted, decrypt, fixedTPM, fixedParent,
- *           sensitiveDataOrigin, adminWithPolicy; no sign; the policy digest of the template.
+ *  EK (N4): TCG EK templates L-1 (RSA-2048), L-2 (P-256), H-1, H-6, H-7 (RSA-2048, 3072, 4096), H-2, H-3 (P-256, P-384):
+ *           exactly the template's attributes, policy digest and AES-CFB.
  *  AK (K2, K3): restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin; no decrypt; P-256/P-384 ECDSA or RSA >= 2048 RSASSA/RSAPSS,
  *           SHA-256 or better, name algorithm SHA-256 or better.
- *  Workload key (C3, C4): P-256, ECDSA with SHA-256, sign, fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth; not restricted, no decrypt, no adminWithPolicy.
- *  Null primary: restricted, decrypt, fixedTPM, fixedParent, sensitiveDataOrigin storage key; no sign.
+ *  Workload key (C3, C4): P-256, ECDSA with SHA-256, name algorithm SHA-256, exactly sign, fixedTPM, fixedParent,
+ *           sensitiveDataOrigin, userWithAuth and, if wanted, noDA; empty policy.
+ *  Null primary: restricted, decrypt, fixedTPM, fixedParent, sensitiveDataOrigin storage key with AES-CFB; no sign.
  * Source: TCG EK Credential Profile 2.5, annex B.
  */
 must_check struct err tpm_check_ek(const struct tpm_public *p, struct reason *reterr);
