@@ -158,7 +158,7 @@ static struct err print_tpms(const struct cli *cli, const struct harness *h, boo
 			     struct reason *reterr)
 {
 	cleanup_json json_t *list = json_array();
-	bool all_on = true;
+	bool all_on = harness_count(h) > 0; /* comparing nothing is no success */
 	struct err e;
 
 	if (list == NULL)
