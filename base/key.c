@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/param_build.h>
 
 #include "base/key_impl.h"
@@ -183,6 +184,7 @@ struct err key_from_ec(enum key_kind curve, struct bytes x, struct bytes y, stru
 	 * reduced or not on the curve, and this form cannot name infinity. The
 	 * cofactor of these curves is 1, so every such point has order n.
 	 */
+	ERR_clear_error();
 	if (EVP_PKEY_set1_encoded_public_key(pkey, point, 1 + 2 * c->size) != 1)
 		return ossl_failed(E_PEER_RANGE);
 	return key_assemble(curve, false, &pkey, BYTES(point + 1, c->size), BYTES(point + 1 + c->size, c->size), ret);
