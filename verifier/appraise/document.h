@@ -3,8 +3,9 @@
  * Operator documents: what an operator signed. Each is an in-toto Statement v1
  * in a DSSE envelope; assay-policy(5) describes the members. Parsing is
  * strict: an unknown member, a missing owner or expiry, a PCR that anyone can
- * reset (16, 23) or a number above 23 (Q13), an empty list and a duplicate
- * are errors, and the reason names the member.
+ * reset (16, 23) or a number above 23 (Q13), the workload PCR, which its log
+ * judges, an empty list and a duplicate are errors, and the reason names the
+ * member.
  *
  * Pure: no clock, no store.
  */
@@ -16,6 +17,8 @@
 
 #define DOCUMENT_PAYLOAD_TYPE "application/vnd.in-toto+json"
 #define DOCUMENT_MAX_LIST 256
+#define DOCUMENT_MAX_TEXT 256 /* bytes of owner, asset, version, scope, resource */
+#define DOCUMENT_MAX_TTL_S 900
 
 enum document_kind {
 	DOCUMENT_HOST,
@@ -78,6 +81,15 @@ void document_free(struct document *d);
 DEFINE_CLEANUP(struct document, cleanup_document_, document_free)
 #define cleanup_document cleanup(cleanup_document_)
 
+/*
+ * The Statement around a predicate as operators sign it; subject and predicate
+ * type follow from the predicate: the first digest that it approves, or
+ * SHA-256 of the predicate in canonical form where it approves none. What the
+ * predicate lacks is document_parse()'s to say; kind and name must be there.
+ * Appended. E_PEER_*, E_LOCAL_MEMORY.
+ */
+must_check struct err document_statement(const json_t *predicate, struct buf *ret, struct reason *reterr);
+
 /* Payload of the envelope, whole. realm: what the predicate must say. The caller owns *ret. E_PEER_*, E_LIMIT_*, E_AUTH_REFUSED (realm). */
 must_check struct err document_parse(struct bytes payload, const char *realm, struct document **ret,
 				     struct reason *reterr);
@@ -100,10 +112,19 @@ void operators_done(struct operators *o);
 must_check struct err operators_parse(struct bytes json, struct operators *ret, struct reason *reterr);
 
 /*
- * An envelope as uploaded: signature by a listed operator, who may sign this
- * kind and name; document_parse(); validity window not over at now_s.
- * E_AUTH_UNKNOWN, E_AUTH_SIGNATURE, E_AUTH_REFUSED (kind, prefix), E_AUTH_EXPIRED.
- * The serial is the store's to judge. *ret_operator is an index into ops.
+ * An envelope that was accepted before: signature by a listed operator, who
+ * may sign this kind and name (of a withdrawal also the name it withdraws);
+ * document_parse(). The validity window is not looked at, as expired
+ * documents still explain what has ended.
+ * E_AUTH_UNKNOWN, E_AUTH_SIGNATURE, E_AUTH_REFUSED (kind, prefix, realm),
+ * E_PEER_*, E_LIMIT_*. *ret_operator is an index into ops.
+ */
+must_check struct err document_open(struct bytes envelope, const struct operators *ops, const char *realm,
+				    struct document **ret, size_t *ret_operator, struct reason *reterr);
+
+/*
+ * An envelope as uploaded: document_open(), and a validity window that is not
+ * over at now_s (E_AUTH_EXPIRED). The serial is the store's to judge.
  */
 must_check struct err document_accept(struct bytes envelope, const struct operators *ops, const char *realm,
 				      int64_t now_s, struct document **ret, size_t *ret_operator,

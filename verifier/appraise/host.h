@@ -19,10 +19,16 @@ struct host_record {
 	enum sig_scheme ak_scheme;
 	enum digest_id ak_hash;
 	struct tpm_name ak_qualified_name; /* in the endorsement hierarchy (K4, Q14) */
+	bool has_ek_cert;                 /* its chain was verified at enrolment; false: the operator's word for the EK is all there is */
 	int64_t enrolled_s;
 	uint8_t digest[32];               /* SHA-256 over the encoded record; verdicts name it */
 };
-/* Record as CBOR for the store: EK public, EK certificate, AK public, time. */
+/*
+ * Record as CBOR for the store: TPMT_PUBLIC of EK and AK, EK certificate (may
+ * be empty), time. Decoding computes everything else anew and judges both
+ * public areas again. E_PEER_*, E_LIMIT_*. The caller owns *ret.
+ */
+#define HOST_RECORD_MAX (32 * KIB)
 must_check struct err host_record_encode(struct bytes ek_public, struct bytes ek_cert, struct bytes ak_public,
 					 int64_t enrolled_s, struct buf *ret);
 must_check struct err host_record_decode(struct bytes in, struct host_record **ret);
@@ -59,24 +65,50 @@ struct instance {
 /* Position in the workload log and everything that follows from the records before it. */
 struct host_state {
 	enum host_status status;
-	bool has_boot;
+	bool has_clock;                   /* clock and firmware_version are those of an authentic quote */
+	struct tpm_clock clock;           /* of the newest quote that the clock rules accepted, whatever its verdict */
+	uint64_t firmware_version;
+
+	/* Everything below holds with a pass only, and is empty after anything else. */
+	bool has_boot;                    /* the boot below is certified and its log known */
 	uint8_t boot_id[BOOT_ID_LEN];
 	struct tpm_name null_name;        /* of the null-hierarchy primary */
-	struct tpm_clock clock;           /* of the last accepted quote */
-	uint64_t firmware_version;
+	uint8_t policy_digest[32];        /* of the reference values under which the log was accepted */
 	uint64_t log_offset, log_records;
+	uint32_t log_restart;             /* restart count of the last resume record; 0: none */
 	size_t n_banks;                   /* PCR per bank after log_records */
 	enum digest_id bank[LIMIT_BANKS];
 	struct digest pcr[LIMIT_BANKS];
 	size_t n_instances;
 	struct instance *instance;        /* owned */
-	size_t n_gone;                    /* instances that ended in this boot */
-	uint64_t *gone;                   /* owned: first 8 bytes of SHA-256(id || key Name) and of each alone; nothing from them is accepted again */
+	size_t n_gone;                    /* two for each instance that ended in this boot */
+	uint64_t *gone;                   /* owned: first 8 bytes of SHA-256 of its id, and of its key Name; nothing from them is accepted again */
 };
+#define HOST_STATE_MAX (4 * MIB)
 void host_state_init(struct host_state *s); /* HOST_NEVER, all empty */
 void host_state_done(struct host_state *s);
 #define cleanup_host_state cleanup(host_state_done)
+/* *ret is as after host_state_init() before. E_LOCAL_MEMORY. */
 must_check struct err host_state_copy(const struct host_state *from, struct host_state *ret);
+
+/*
+ * Whether evidence of this boot, under these reference values, may go on where
+ * the state stands. A challenge asks for log_offset onwards, and names the
+ * boot and the keys as known, only then; otherwise it asks for everything:
+ * the log from 0, the certified null primary and every key. Appraisal asks
+ * the same question.
+ */
+bool host_state_continues(const struct host_state *s, const uint8_t boot_id[BOOT_ID_LEN],
+			  const uint8_t policy_digest[32]);
+
+/*
+ * Drops all that follows from the log and the boot; keeps status, clock and
+ * firmware version, which the clock rules (R1, R2, R5) need whatever the
+ * verdicts were. The next challenge asks for everything.
+ */
+void host_state_forget_log(struct host_state *s);
+
+/* CBOR for the store, at most HOST_STATE_MAX bytes. Decoding: *ret as for host_state_copy(). E_PEER_*, E_LIMIT_*. */
 must_check struct err host_state_encode(const struct host_state *s, struct buf *ret);
 must_check struct err host_state_decode(struct bytes in, struct host_state *ret);
 

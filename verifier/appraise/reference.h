@@ -13,7 +13,8 @@
 struct reference;
 
 /*
- * Takes ownership of the n documents on success. Of two serials of one kind
+ * Takes ownership of the n documents on success (of the array not).
+ * Withdrawals are refused (E_BUG): the caller has applied them. Of two serials of one kind
  * and name the caller passes both when both are accepted and not withdrawn:
  * old and new versions overlap within their windows. An entry holds when
  * not_before_s <= now < expires_s; withdrawn documents are not passed at all.
@@ -24,7 +25,7 @@ void reference_release(struct reference *r);
 DEFINE_CLEANUP(struct reference, cleanup_reference_, reference_release)
 #define cleanup_reference cleanup(cleanup_reference_)
 
-/* SHA-256 over the digests of all documents that hold for this snapshot, in order: the policy digest of nonces and verdicts. */
+/* SHA-256 over the digests of all documents of this snapshot, in order of their names: the policy digest of nonces and verdicts. */
 void reference_policy_digest(const struct reference *r, uint8_t ret[32]);
 
 /* Look-ups give the newest serial that holds at now_s, or NULL. Borrowed from the snapshot. */
@@ -35,6 +36,13 @@ const struct document *reference_image(const struct reference *r, const uint8_t 
 				       bool include_expired);
 const struct document *reference_model(const struct reference *r, const uint8_t manifest[32], int64_t now_s,
 				       bool include_expired);
+/*
+ * i-th approval of an image or a model by this manifest digest, NULL at the
+ * end: two documents may approve the same content under different names, and
+ * an agent document names documents. Order: name, then serial descending.
+ */
+const struct document *reference_approval(const struct reference *r, enum document_kind kind,
+					  const uint8_t manifest[32], int64_t now_s, bool include_expired, size_t i);
 /* i-th platform document that holds for the host document's name; NULL at the end. Order: name, then serial descending. */
 const struct document *reference_platform(const struct reference *r, const char *host_name, int64_t now_s, size_t i);
 size_t reference_count(const struct reference *r, enum document_kind kind);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verifier/appraise/host.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/softtpm.h"
+
+static void fill_instance(struct instance *i, uint8_t seed, bool key, bool changed)
+{
+	*i = (struct instance){ .has_key = key, .changed = changed };
+	memset(i->id, seed, sizeof(i->id));
+	(void)snprintf(i->agent, sizeof(i->agent), "agent-%u", seed);
+	memset(&i->image, seed + 1, sizeof(i->image));
+	memset(&i->model, seed + 2, sizeof(i->model));
+	memset(i->args, seed + 3, sizeof(i->args));
+	i->key_name.n = 34;
+	memset(i->key_name.v, seed, 34);
+	i->key_name.v[0] = 0;
+	i->key_name.v[1] = 0x0b;
+	if (key) {
+		memset(i->key_x, seed + 4, sizeof(i->key_x));
+		memset(i->key_y, seed + 5, sizeof(i->key_y));
+		memset(i->jkt, 'J', 43);
+	}
+	if (changed) {
+		memset(&i->now_image, seed + 6, sizeof(i->now_image));
+		memset(&i->now_model, seed + 7, sizeof(i->now_model));
+	}
+}
+
+static void fill(struct host_state *s)
+{
+	host_state_init(s);
+	s->status = HOST_VERIFIED;
+	s->has_clock = s->has_boot = true;
+	s->clock = (struct tpm_clock){ UINT64_MAX, UINT32_MAX, 7, 1 };
+	s->firmware_version = 0x123456789abcdef0;
+	memset(s->boot_id, 9, sizeof(s->boot_id));
+	memset(s->policy_digest, 8, sizeof(s->policy_digest));
+	s->null_name.n = 34;
+	memset(s->null_name.v, 5, 34);
+	s->null_name.v[0] = 0;
+	s->null_name.v[1] = 0x0b;
+	s->log_offset = 1 << 20;
+	s->log_records = 4711;
+	s->log_restart = 3;
+	s->n_banks = 1;
+	s->bank[0] = DIGEST_SHA384;
+	s->pcr[0].n = 48;
+	memset(s->pcr[0].v, 0x33, 48);
+	s->n_instances = 3;
+	s->instance = calloc(3, sizeof(*s->instance));
+	assert_non_null(s->instance);
+	fill_instance(&s->instance[0], 1, true, false);
+	fill_instance(&s->instance[1], 2, false, false);
+	fill_instance(&s->instance[2], 3, true, true);
+	s->n_gone = 2;
+	s->gone = calloc(2, sizeof(*s->gone));
+	assert_non_null(s->gone);
+	s->gone[0] = 1;
+	s->gone[1] = UINT64_MAX;
+}
+
+static void encode(const struct host_state *s, struct buf *ret)
+{
+	assert_false(failed(host_state_encode(s, ret)));
+}
+
+static void same(const struct host_state *a, const struct host_state *b)
+{
+	struct host_state x = *a, y = *b;
+
+	x.instance = y.instance = NULL;
+	x.gone = y.gone = NULL;
+	assert_memory_equal(&x, &y, sizeof(x));
+	for (size_t i = 0; i < a->n_instances; i++)
+		assert_memory_equal(&a->instance[i], &b->instance[i], sizeof(a->instance[i]));
+	for (size_t i = 0; i < a->n_gone; i++)
+		assert_int_equal(a->gone[i], b->gone[i]);
+}
+
+static void test_round_trip(void **state)
+{
+	cleanup_host_state struct host_state s, back;
+	cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX), again = BUF_INIT(HOST_STATE_MAX);
+
+	(void)state;
+	fill(&s);
+	host_state_init(&back);
+	encode(&s, &b);
+	assert_false(failed(host_state_decode(buf_bytes(&b), &back)));
+	same(&s, &back);
+	encode(&back, &again);
+	assert_true(bytes_eq(buf_bytes(&b), buf_bytes(&again)));
+}
+
+static void test_round_trip_empty(void **state)
+{
+	cleanup_host_state struct host_state s, back;
+
+	(void)state;
+	host_state_init(&s);
+	host_state_init(&back);
+	for (int i = HOST_NEVER; i <= HOST_ERROR; i++) {
+		cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
+
+		s.status = (enum host_status)i;
+		encode(&s, &b);
+		assert_int_equal(b.n, 3);
+		assert_false(failed(host_state_decode(buf_bytes(&b), &back)));
+		assert_int_equal(back.status, i);
+	}
+}
+
+static void test_cut_and_trailing(void **state)
+{
+	cleanup_host_state struct host_state s, back;
+	cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
+
+	(void)state;
+	fill(&s);
+	host_state_init(&back);
+	encode(&s, &b);
+	for (size_t n = 0; n < b.n; n++)
+		assert_true(failed(host_state_decode(BYTES(b.p, n), &back)));
+	assert_false(failed(buf_add_u8(&b, 0)));
+	assert_int_equal(host_state_decode(buf_bytes(&b), &back).code, E_PEER_TRAILING);
+}
+
+static void test_copy(void **state)
+{
+	cleanup_host_state struct host_state s, copy;
+
+	(void)state;
+	fill(&s);
+	host_state_init(&copy);
+	assert_false(failed(host_state_copy(&s, &copy)));
+	same(&s, &copy);
+	assert_ptr_not_equal(s.instance, copy.instance);
+	copy.instance[0].id[0] ^= 1;
+	assert_int_equal(s.instance[0].id[0], 1);
+}
+
+/* R1, R2 and R5 must know the last counters whatever the verdicts were. */
+static void test_forget_log(void **state)
+{
+	cleanup_host_state struct host_state s;
+
+	(void)state;
+	fill(&s);
+	host_state_forget_log(&s);
+	assert_int_equal(s.status, HOST_VERIFIED);
+	assert_true(s.has_clock);
+	assert_int_equal(s.clock.reset_count, UINT32_MAX);
+	assert_int_equal(s.firmware_version, 0x123456789abcdef0);
+	assert_false(s.has_boot);
+	assert_int_equal(s.log_offset, 0);
+	assert_int_equal(s.log_records, 0);
+	assert_int_equal(s.n_banks, 0);
+	assert_int_equal(s.n_instances, 0);
+	assert_null(s.instance);
+	assert_int_equal(s.n_gone, 0);
+	assert_int_equal(s.null_name.n, 0);
+}
+
+static void test_continues(void **state)
+{
+	cleanup_host_state struct host_state s;
+	uint8_t boot[BOOT_ID_LEN], policy[32];
+
+	(void)state;
+	fill(&s);
+	memset(boot, 9, sizeof(boot));
+	memset(policy, 8, sizeof(policy));
+	assert_true(host_state_continues(&s, boot, policy));
+	boot[31] ^= 1;
+	assert_false(host_state_continues(&s, boot, policy));
+	boot[31] ^= 1;
+	policy[0] ^= 1;
+	assert_false(host_state_continues(&s, boot, policy));
+	policy[0] ^= 1;
+	host_state_forget_log(&s);
+	assert_false(host_state_continues(&s, boot, policy));
+	/* Not even where both are all zero, as a state without a boot has them. */
+	memset(boot, 0, sizeof(boot));
+	memset(policy, 0, sizeof(policy));
+	assert_false(host_state_continues(&s, boot, policy));
+}
+
+/* ---- The record. */
+
+static const struct {
+	enum softtpm_template ek, ak;
+	enum sig_scheme scheme;
+	enum digest_id hash;
+} records[] = {
+	{ SOFTTPM_EK_RSA2048, SOFTTPM_AK_P256, SIG_ECDSA, DIGEST_SHA256 },
+	{ SOFTTPM_EK_P384, SOFTTPM_AK_P384, SIG_ECDSA, DIGEST_SHA384 },
+	{ SOFTTPM_EK_P256, SOFTTPM_AK_RSASSA, SIG_RSASSA, DIGEST_SHA256 },
+	{ SOFTTPM_EK_P256, SOFTTPM_AK_RSAPSS, SIG_RSAPSS, DIGEST_SHA256 },
+};
+
+static void test_record(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_len(records); i++) {
+		const struct softtpm_options o = { .ek = records[i].ek, .ak = records[i].ak };
+		cleanup_softtpm struct softtpm *t = NULL;
+		cleanup_buf struct buf b = BUF_INIT(HOST_RECORD_MAX), cut = BUF_INIT(HOST_RECORD_MAX);
+		cleanup_host_record struct host_record *h = NULL, *h2 = NULL;
+		char id[HOST_ID_LEN + 1];
+		uint8_t ek[32];
+
+		assert_false(failed(softtpm_new(&o, &t)));
+		assert_false(failed(host_record_encode(buf_bytes(&t->ek->area), BYTES_LIT("der"),
+						       buf_bytes(&t->ak->area), 12345, &b)));
+		assert_false(failed(host_record_decode(buf_bytes(&b), &h)));
+		assert_false(failed(host_id_of(&t->ek->pub, id)));
+		assert_false(failed(key_spki_sha256(t->ek->key, ek)));
+		assert_string_equal(h->id, id);
+		assert_memory_equal(h->ek_sha256, ek, 32);
+		assert_true(bytes_eq(tpm_name_bytes(&h->ak_name), tpm_name_bytes(&t->ak->name)));
+		assert_true(bytes_eq(tpm_name_bytes(&h->ak_qualified_name), tpm_name_bytes(&t->ak->qualified_name)));
+		assert_int_equal(h->ak_scheme, records[i].scheme);
+		assert_int_equal(h->ak_hash, records[i].hash);
+		assert_int_equal(h->enrolled_s, 12345);
+		assert_true(h->has_ek_cert);
+		for (size_t n = 0; n < b.n; n++)
+			assert_true(failed(host_record_decode(BYTES(b.p, n), &h2)));
+	}
+}
+
+/* N11: the digest names EK, AK and certificate together. */
+static void test_N11_record_digest(void **state)
+{
+	const struct softtpm_options o = { .ek = SOFTTPM_EK_P256, .ak = SOFTTPM_AK_P256 };
+	cleanup_softtpm struct softtpm *a = NULL, *b = NULL;
+	struct bytes parts[4][3];
+	uint8_t digest[4][32];
+
+	(void)state;
+	assert_false(failed(softtpm_new(&o, &a)));
+	assert_false(failed(softtpm_new(&o, &b)));
+	for (size_t i = 0; i < 4; i++) {
+		cleanup_buf struct buf out = BUF_INIT(HOST_RECORD_MAX);
+		cleanup_host_record struct host_record *h = NULL;
+
+		parts[i][0] = buf_bytes(i == 1 ? &b->ek->area : &a->ek->area);
+		parts[i][1] = i == 2 ? BYTES_LIT("der") : BYTES_NONE;
+		parts[i][2] = buf_bytes(i == 3 ? &b->ak->area : &a->ak->area);
+		assert_false(failed(host_record_encode(parts[i][0], parts[i][1], parts[i][2], 1, &out)));
+		assert_false(failed(host_record_decode(buf_bytes(&out), &h)));
+		assert_int_equal(h->has_ek_cert, i == 2);
+		memcpy(digest[i], h->digest, 32);
+		for (size_t j = 0; j < i; j++)
+			assert_memory_not_equal(digest[i], digest[j], 32);
+	}
+}
+
+/* A record whose AK is none is refused when it is read, too. */
+static void test_K2_record_with_unrestricted_ak(void **state)
+{
+	const struct softtpm_options o = { .ek = SOFTTPM_EK_P256, .ak = SOFTTPM_AK_P256 };
+	struct softtpm_spec spec = softtpm_spec_of(SOFTTPM_AK_P256);
+	cleanup_softtpm struct softtpm *t = NULL;
+	cleanup_softtpm_key struct softtpm_key *k = NULL;
+	cleanup_buf struct buf out = BUF_INIT(HOST_RECORD_MAX);
+	cleanup_host_record struct host_record *h = NULL;
+
+	(void)state;
+	spec.attributes &= ~(uint32_t)TPMA_RESTRICTED;
+	assert_false(failed(softtpm_new(&o, &t)));
+	assert_false(failed(softtpm_key_new(&spec, &k)));
+	assert_false(failed(host_record_encode(buf_bytes(&t->ek->area), BYTES_NONE, buf_bytes(&k->area), 1, &out)));
+	assert_int_equal(host_record_decode(buf_bytes(&out), &h).code, E_PEER_RANGE);
+	assert_null(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trip),        cmocka_unit_test(test_round_trip_empty),
+		cmocka_unit_test(test_cut_and_trailing),  cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_forget_log),        cmocka_unit_test(test_continues),
+		cmocka_unit_test(test_record),            cmocka_unit_test(test_N11_record_digest),
+		cmocka_unit_test(test_K2_record_with_unrestricted_ak),
+	};
+
+	return cmocka_run_group_tests_name("host-state", tests, NULL, NULL);
+}

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host-state = {
+ *   1: 0..4,                          ; status
+ *   ? 2: [clock_ms: uint, reset: uint, restart: uint, safe: 0..1],
+ *   ? 3: uint,                        ; firmware version, exactly with 2
+ *   ? 4: bstr .size 32,               ; boot id; 5 to 12 stand exactly with it
+ *   ? 5: bstr,                        ; Name of the null primary
+ *   ? 6: bstr .size 32,               ; policy digest
+ *   ? 7: uint,                        ; log offset
+ *   ? 8: uint,                        ; log records
+ *   ? 9: uint,                        ; last resume
+ *   ? 10: [* [tpm-alg, digest]],      ; workload PCR per bank
+ *   ? 11: [* instance],
+ *   ? 12: bstr,                       ; gone, 8 bytes each, big endian
+ * }
+ * instance = {
+ *   1: id, 2: agent, 3: image-digests, 4: model-digests, 5: args, 6: key Name,
+ *   ? 7: x, ? 8: y, ? 9: thumbprint,  ; once certified
+ *   ? 10: image-digests, ? 11: model-digests ; once changed
+ * }
+ */
+#include "verifier/appraise/host.h"
+
+#include <string.h>
+
+#include "base/rd.h"
+#include "base/text.h"
+#include "base/wr.h"
+
+#define JKT_TEXT_LEN 43
+
+enum {
+	KEY_STATUS = 1, KEY_CLOCK, KEY_FIRMWARE, KEY_BOOT_ID, KEY_NULL_NAME, KEY_POLICY, KEY_OFFSET, KEY_RECORDS,
+	KEY_RESTART, KEY_BANKS, KEY_INSTANCES, KEY_GONE,
+};
+enum {
+	INST_ID = 1, INST_AGENT, INST_IMAGE, INST_MODEL, INST_ARGS, INST_KEY_NAME, INST_X, INST_Y, INST_JKT,
+	INST_NOW_IMAGE, INST_NOW_MODEL,
+};
+
+static const char *const status_names[] = {
+	[HOST_NEVER] = "NEVER",       [HOST_VERIFIED] = "VERIFIED", [HOST_FAILED] = "FAILED",
+	[HOST_REBOOTED] = "REBOOTED", [HOST_ERROR] = "ERROR",
+};
+
+const char *host_status_name(enum host_status s)
+{
+	return (size_t)s < array_len(status_names) ? status_names[s] : "ERROR";
+}
+
+void host_state_init(struct host_state *s)
+{
+	*s = (struct host_state){ .status = HOST_NEVER };
+}
+
+void host_state_done(struct host_state *s)
+{
+	free(s->instance);
+	free(s->gone);
+	host_state_init(s);
+}
+
+void host_state_forget_log(struct host_state *s)
+{
+	struct host_state kept = {
+		.status = s->status,
+		.has_clock = s->has_clock,
+		.clock = s->clock,
+		.firmware_version = s->firmware_version,
+	};
+
+	host_state_done(s);
+	*s = kept;
+}
+
+bool host_state_continues(const struct host_state *s, const uint8_t boot_id[BOOT_ID_LEN],
+			  const uint8_t policy_digest[32])
+{
+	return s->has_boot && memcmp(s->boot_id, boot_id, BOOT_ID_LEN) == 0 &&
+	       memcmp(s->policy_digest, policy_digest, sizeof(s->policy_digest)) == 0;
+}
+
+struct err host_state_copy(const struct host_state *from, struct host_state *ret)
+{
+	cleanup_host_state struct host_state s = *from;
+
+	s.instance = NULL;
+	s.gone = NULL;
+	if (from->n_instances > 0) {
+		s.instance = calloc(from->n_instances, sizeof(*s.instance));
+		if (s.instance == NULL)
+			return ERR(E_LOCAL_MEMORY);
+		memcpy(s.instance, from->instance, from->n_instances * sizeof(*s.instance));
+	}
+	if (from->n_gone > 0) {
+		s.gone = calloc(from->n_gone, sizeof(*s.gone));
+		if (s.gone == NULL)
+			return ERR(E_LOCAL_MEMORY);
+		memcpy(s.gone, from->gone, from->n_gone * sizeof(*s.gone));
+	}
+	*ret = s;
+	host_state_init(&s);
+	return ERR(E_OK);
+}
+
+static struct err wr_pair(struct buf *b, uint64_t key, const uint8_t first[32], const uint8_t second[32])
+{
+	struct err e;
+
+	if (failed(e = cbor_wr_uint(b, key)) ||
+	    failed(e = cbor_wr_array(b, 2)) ||
+	    failed(e = cbor_wr_bytes(b, BYTES(first, 32))))
+		return e;
+	return cbor_wr_bytes(b, BYTES(second, 32));
+}
+
+static struct err wr_key_bytes(struct buf *b, uint64_t key, struct bytes v)
+{
+	struct err e;
+
+	if (failed(e = cbor_wr_uint(b, key)))
+		return e;
+	return cbor_wr_bytes(b, v);
+}
+
+static struct err wr_key_uint(struct buf *b, uint64_t key, uint64_t v)
+{
+	struct err e;
+
+	if (failed(e = cbor_wr_uint(b, key)))
+		return e;
+	return cbor_wr_uint(b, v);
+}
+
+static struct err wr_certified(struct buf *b, const struct instance *i)
+{
+	struct err e;
+
+	if (failed(e = wr_key_bytes(b, INST_X, BYTES_ARR(i->key_x))) ||
+	    failed(e = wr_key_bytes(b, INST_Y, BYTES_ARR(i->key_y))) ||
+	    failed(e = cbor_wr_uint(b, INST_JKT)))
+		return e;
+	return cbor_wr_text(b, bytes_str(i->jkt));
+}
+
+static struct err wr_instance(struct buf *b, const struct instance *i)
+{
+	struct err e;
+
+	if (failed(e = cbor_wr_map(b, (size_t)(6 + (i->has_key ? 3 : 0) + (i->changed ? 2 : 0)))) ||
+	    failed(e = wr_key_bytes(b, INST_ID, BYTES_ARR(i->id))) ||
+	    failed(e = cbor_wr_uint(b, INST_AGENT)) ||
+	    failed(e = cbor_wr_text(b, bytes_str(i->agent))) ||
+	    failed(e = wr_pair(b, INST_IMAGE, i->image.manifest, i->image.config)) ||
+	    failed(e = wr_pair(b, INST_MODEL, i->model.manifest, i->model.oms_root)) ||
+	    failed(e = wr_key_bytes(b, INST_ARGS, BYTES_ARR(i->args))) ||
+	    failed(e = wr_key_bytes(b, INST_KEY_NAME, tpm_name_bytes(&i->key_name))))
+		return e;
+	if (i->has_key && failed(e = wr_certified(b, i)))
+		return e;
+	if (!i->changed)
+		return ERR(E_OK);
+	if (failed(e = wr_pair(b, INST_NOW_IMAGE, i->now_image.manifest, i->now_image.config)))
+		return e;
+	return wr_pair(b, INST_NOW_MODEL, i->now_model.manifest, i->now_model.oms_root);
+}
+
+static struct err wr_banks(struct buf *b, const struct host_state *s)
+{
+	struct err e;
+
+	if (failed(e = cbor_wr_uint(b, KEY_BANKS)) ||
+	    failed(e = cbor_wr_array(b, s->n_banks)))
+		return e;
+	for (size_t i = 0; i < s->n_banks; i++) {
+		const struct digest_alg *alg = digest_alg(s->bank[i]);
+
+		if (alg == NULL)
+			return ERR(E_BUG);
+		if (failed(e = cbor_wr_array(b, 2)) ||
+		    failed(e = cbor_wr_uint(b, alg->tpm_alg)) ||
+		    failed(e = cbor_wr_bytes(b, digest_bytes(&s->pcr[i]))))
+			return e;
+	}
+	return ERR(E_OK);
+}
+
+static struct err wr_gone(struct buf *b, const struct host_state *s)
+{
+	cleanup_buf struct buf all = BUF_INIT(HOST_STATE_MAX);
+	struct err e;
+
+	for (size_t i = 0; i < s->n_gone; i++) {
+		if (failed(e = wr_u64be(&all, s->gone[i])))
+			return e;
+	}
+	return wr_key_bytes(b, KEY_GONE, buf_bytes(&all));
+}
+
+static struct err wr_clock(struct buf *b, const struct host_state *s)
+{
+	struct err e;
+
+	if (failed(e = cbor_wr_uint(b, KEY_CLOCK)) ||
+	    failed(e = cbor_wr_array(b, 4)) ||
+	    failed(e = cbor_wr_uint(b, s->clock.clock_ms)) ||
+	    failed(e = cbor_wr_uint(b, s->clock.reset_count)) ||
+	    failed(e = cbor_wr_uint(b, s->clock.restart_count)) ||
+	    failed(e = cbor_wr_uint(b, s->clock.safe)))
+		return e;
+	return wr_key_uint(b, KEY_FIRMWARE, s->firmware_version);
+}
+
+static struct err wr_boot(struct buf *b, const struct host_state *s)
+{
+	struct err e;
+
+	if (failed(e = wr_key_bytes(b, KEY_BOOT_ID, BYTES_ARR(s->boot_id))) ||
+	    failed(e = wr_key_bytes(b, KEY_NULL_NAME, tpm_name_bytes(&s->null_name))) ||
+	    failed(e = wr_key_bytes(b, KEY_POLICY, BYTES_ARR(s->policy_digest))) ||
+	    failed(e = wr_key_uint(b, KEY_OFFSET, s->log_offset)) ||
+	    failed(e = wr_key_uint(b, KEY_RECORDS, s->log_records)) ||
+	    failed(e = wr_key_uint(b, KEY_RESTART, s->log_restart)) ||
+	    failed(e = wr_banks(b, s)) ||
+	    failed(e = cbor_wr_uint(b, KEY_INSTANCES)) ||
+	    failed(e = cbor_wr_array(b, s->n_instances)))
+		return e;
+	for (size_t i = 0; i < s->n_instances; i++) {
+		if (failed(e = wr_instance(b, &s->instance[i])))
+			return e;
+	}
+	return wr_gone(b, s);
+}
+
+struct err host_state_encode(const struct host_state *s, struct buf *ret)
+{
+	cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
+	struct err e;
+
+	if (failed(e = cbor_wr_map(&b, (size_t)(1 + (s->has_clock ? 2 : 0) + (s->has_boot ? 9 : 0)))) ||
+	    failed(e = wr_key_uint(&b, KEY_STATUS, s->status)) ||
+	    (s->has_clock && failed(e = wr_clock(&b, s))) ||
+	    (s->has_boot && failed(e = wr_boot(&b, s))))
+		return e;
+	return buf_add(ret, buf_bytes(&b));
+}
+
+static struct err rd_pair(struct cbor_rd *r, uint8_t first[32], uint8_t second[32])
+{
+	size_t n;
+	struct err e;
+
+	if (failed(e = cbor_rd_array(r, 2, &n)))
+		return e;
+	if (n != 2)
+		return ERR(E_PEER_RANGE);
+	if (failed(e = cbor_rd_bytes_exact(r, first, 32)))
+		return e;
+	return cbor_rd_bytes_exact(r, second, 32);
+}
+
+static struct err rd_name(struct cbor_rd *r, struct tpm_name *ret)
+{
+	struct bytes name;
+	struct err e;
+
+	if (failed(e = cbor_rd_bytes(r, &name)))
+		return e;
+	return tpm_name_parse(name, ret);
+}
+
+static struct err rd_agent(struct cbor_rd *r, char ret[65])
+{
+	struct bytes agent;
+	struct err e;
+
+	if (failed(e = cbor_rd_text(r, &agent)))
+		return e;
+	if (!id_valid(agent))
+		return ERR(E_PEER_RANGE);
+	memcpy(ret, agent.p, agent.n);
+	ret[agent.n] = '\0';
+	return ERR(E_OK);
+}
+
+static struct err rd_certified(struct cbor_rd *r, struct cbor_map *m, struct instance *i)
+{
+	struct bytes jkt;
+	struct err e;
+
+	if (failed(e = cbor_rd_key_opt(r, m, INST_X, &i->has_key)))
+		return e;
+	if (!i->has_key)
+		return ERR(E_OK);
+	if (failed(e = cbor_rd_bytes_exact(r, i->key_x, sizeof(i->key_x))) ||
+	    failed(e = cbor_rd_key(r, m, INST_Y)) ||
+	    failed(e = cbor_rd_bytes_exact(r, i->key_y, sizeof(i->key_y))) ||
+	    failed(e = cbor_rd_key(r, m, INST_JKT)) ||
+	    failed(e = cbor_rd_text(r, &jkt)))
+		return e;
+	if (jkt.n != JKT_TEXT_LEN)
+		return ERR(E_PEER_RANGE);
+	memcpy(i->jkt, jkt.p, jkt.n);
+	return ERR(E_OK);
+}
+
+static struct err rd_changed(struct cbor_rd *r, struct cbor_map *m, struct instance *i)
+{
+	struct err e;
+
+	if (failed(e = cbor_rd_key_opt(r, m, INST_NOW_IMAGE, &i->changed)))
+		return e;
+	if (!i->changed)
+		return ERR(E_OK);
+	if (failed(e = rd_pair(r, i->now_image.manifest, i->now_image.config)) ||
+	    failed(e = cbor_rd_key(r, m, INST_NOW_MODEL)))
+		return e;
+	return rd_pair(r, i->now_model.manifest, i->now_model.oms_root);
+}
+
+static struct err rd_instance(struct cbor_rd *r, struct instance *i)
+{
+	struct cbor_map m;
+	struct err e;
+
+	if (failed(e = cbor_rd_map(r, &m)) ||
+	    failed(e = cbor_rd_key(r, &m, INST_ID)) ||
+	    failed(e = cbor_rd_bytes_exact(r, i->id, sizeof(i->id))) ||
+	    failed(e = cbor_rd_key(r, &m, INST_AGENT)) ||
+	    failed(e = rd_agent(r, i->agent)) ||
+	    failed(e = cbor_rd_key(r, &m, INST_IMAGE)) ||
+	    failed(e = rd_pair(r, i->image.manifest, i->image.config)) ||
+	    failed(e = cbor_rd_key(r, &m, INST_MODEL)) ||
+	    failed(e = rd_pair(r, i->model.manifest, i->model.oms_root)) ||
+	    failed(e = cbor_rd_key(r, &m, INST_ARGS)) ||
+	    failed(e = cbor_rd_bytes_exact(r, i->args, sizeof(i->args))) ||
+	    failed(e = cbor_rd_key(r, &m, INST_KEY_NAME)) ||
+	    failed(e = rd_name(r, &i->key_name)) ||
+	    failed(e = rd_certified(r, &m, i)) ||
+	    failed(e = rd_changed(r, &m, i)))
+		return e;
+	return cbor_rd_map_end(r, &m);
+}
+
+static struct err rd_instances(struct cbor_rd *r, struct host_state *s)
+{
+	size_t n;
+	struct err e;
+
+	if (failed(e = cbor_rd_array(r, LIMIT_INSTANCES, &n)))
+		return e;
+	if (n == 0)
+		return ERR(E_OK);
+	s->instance = calloc(n, sizeof(*s->instance));
+	if (s->instance == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	for (; s->n_instances < n; s->n_instances++) {
+		if (failed(e = rd_instance(r, &s->instance[s->n_instances])))
+			return e;
+	}
+	return ERR(E_OK);
+}
+
+static struct err rd_banks(struct cbor_rd *r, struct host_state *s)
+{
+	size_t n, pair;
+	uint64_t id;
+	const struct digest_alg *alg;
+	struct err e;
+
+	if (failed(e = cbor_rd_array(r, LIMIT_BANKS, &n)))
+		return e;
+	for (; s->n_banks < n; s->n_banks++) {
+		if (failed(e = cbor_rd_array(r, 2, &pair)) ||
+		    failed(e = cbor_rd_uint(r, UINT16_MAX, &id)))
+			return e;
+		alg = digest_by_tpm_alg((uint16_t)id);
+		if (pair != 2 || alg == NULL)
+			return ERR(E_PEER_RANGE);
+		s->bank[s->n_banks] = alg->id;
+		s->pcr[s->n_banks].n = (uint8_t)alg->size;
+		if (failed(e = cbor_rd_bytes_exact(r, s->pcr[s->n_banks].v, alg->size)))
+			return e;
+	}
+	return ERR(E_OK);
+}
+
+static struct err rd_gone(struct cbor_rd *r, struct host_state *s)
+{
+	struct bytes all;
+	struct rd in;
+	struct err e;
+
+	if (failed(e = cbor_rd_bytes(r, &all)))
+		return e;
+	if (all.n % 8 != 0)
+		return ERR(E_PEER_RANGE);
+	if (all.n == 0)
+		return ERR(E_OK);
+	s->gone = calloc(all.n / 8, sizeof(*s->gone));
+	if (s->gone == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	in = RD(all);
+	for (; s->n_gone < all.n / 8; s->n_gone++) {
+		if (failed(e = rd_u64be(&in, &s->gone[s->n_gone])))
+			return e;
+	}
+	return ERR(E_OK);
+}
+
+static struct err rd_clock(struct cbor_rd *r, struct cbor_map *m, struct host_state *s)
+{
+	uint64_t reset, restart, safe;
+	size_t n;
+	struct err e;
+
+	if (failed(e = cbor_rd_key_opt(r, m, KEY_CLOCK, &s->has_clock)))
+		return e;
+	if (!s->has_clock)
+		return ERR(E_OK);
+	if (failed(e = cbor_rd_array(r, 4, &n)))
+		return e;
+	if (n != 4)
+		return ERR(E_PEER_RANGE);
+	if (failed(e = cbor_rd_uint(r, UINT64_MAX, &s->clock.clock_ms)) ||
+	    failed(e = cbor_rd_uint(r, UINT32_MAX, &reset)) ||
+	    failed(e = cbor_rd_uint(r, UINT32_MAX, &restart)) ||
+	    failed(e = cbor_rd_uint(r, 1, &safe)) ||
+	    failed(e = cbor_rd_key(r, m, KEY_FIRMWARE)) ||
+	    failed(e = cbor_rd_uint(r, UINT64_MAX, &s->firmware_version)))
+		return e;
+	s->clock.reset_count = (uint32_t)reset;
+	s->clock.restart_count = (uint32_t)restart;
+	s->clock.safe = (uint8_t)safe;
+	return ERR(E_OK);
+}
+
+static struct err rd_boot(struct cbor_rd *r, struct cbor_map *m, struct host_state *s)
+{
+	uint64_t restart;
+	struct err e;
+
+	if (failed(e = cbor_rd_key_opt(r, m, KEY_BOOT_ID, &s->has_boot)))
+		return e;
+	if (!s->has_boot)
+		return ERR(E_OK);
+	if (failed(e = cbor_rd_bytes_exact(r, s->boot_id, sizeof(s->boot_id))) ||
+	    failed(e = cbor_rd_key(r, m, KEY_NULL_NAME)) ||
+	    failed(e = rd_name(r, &s->null_name)) ||
+	    failed(e = cbor_rd_key(r, m, KEY_POLICY)) ||
+	    failed(e = cbor_rd_bytes_exact(r, s->policy_digest, sizeof(s->policy_digest))) ||
+	    failed(e = cbor_rd_key(r, m, KEY_OFFSET)) ||
+	    failed(e = cbor_rd_uint(r, UINT64_MAX, &s->log_offset)) ||
+	    failed(e = cbor_rd_key(r, m, KEY_RECORDS)) ||
+	    failed(e = cbor_rd_uint(r, UINT64_MAX, &s->log_records)) ||
+	    failed(e = cbor_rd_key(r, m, KEY_RESTART)) ||
+	    failed(e = cbor_rd_uint(r, UINT32_MAX, &restart)) ||
+	    failed(e = cbor_rd_key(r, m, KEY_BANKS)) ||
+	    failed(e = rd_banks(r, s)) ||
+	    failed(e = cbor_rd_key(r, m, KEY_INSTANCES)) ||
+	    failed(e = rd_instances(r, s)) ||
+	    failed(e = cbor_rd_key(r, m, KEY_GONE)) ||
+	    failed(e = rd_gone(r, s)))
+		return e;
+	s->log_restart = (uint32_t)restart;
+	return ERR(E_OK);
+}
+
+struct err host_state_decode(struct bytes in, struct host_state *ret)
+{
+	cleanup_host_state struct host_state s = { .status = HOST_NEVER };
+	struct cbor_rd r;
+	struct cbor_map m;
+	uint64_t status;
+	struct err e;
+
+	if (in.n > HOST_STATE_MAX)
+		return ERR(E_LIMIT_SIZE);
+	if (failed(e = cbor_rd_init(in, &r)) ||
+	    failed(e = cbor_rd_map(&r, &m)) ||
+	    failed(e = cbor_rd_key(&r, &m, KEY_STATUS)) ||
+	    failed(e = cbor_rd_uint(&r, HOST_ERROR, &status)) ||
+	    failed(e = rd_clock(&r, &m, &s)) ||
+	    failed(e = rd_boot(&r, &m, &s)) ||
+	    failed(e = cbor_rd_map_end(&r, &m)) ||
+	    failed(e = cbor_rd_end(&r)))
+		return e;
+	s.status = (enum host_status)status;
+	*ret = s;
+	host_state_init(&s);
+	return ERR(E_OK);
+}
