@@ -122,12 +122,12 @@ struct err buf_reserve(struct buf *b, size_t n)
 	return grow(b, b->n + n);
 }
 
-/* Room for n bytes and a NUL that max does not count. */
-static struct err reserve_str(struct buf *b, size_t n)
+/* Room for n characters and a NUL that max does not count. No sum of a size in memory and an int can wrap. */
+static struct err reserve_str(struct buf *b, int n)
 {
-	if (n > b->max - b->n || b->n + n == SIZE_MAX)
+	if ((size_t)n > b->max - b->n)
 		return ERR(E_LIMIT_SIZE);
-	return grow(b, b->n + n + 1);
+	return grow(b, b->n + (size_t)n + 1);
 }
 
 struct err buf_add(struct buf *b, struct bytes data)
@@ -164,7 +164,7 @@ struct err buf_addf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return ERR(E_BUG);
-	if (failed(e = reserve_str(b, (size_t)n)))
+	if (failed(e = reserve_str(b, n)))
 		return e;
 	va_start(ap, fmt);
 	(void)vsnprintf((char *)b->p + b->n, (size_t)n + 1, fmt, ap);

@@ -204,6 +204,7 @@ static void usage_errors_are_one_line(void **state)
 		{ "run --foo\nbar", "assay-test run: unknown option --foo\\x0abar (see assay-test run --help)\n" },
 		{ "run -f", "assay-test run: unknown option -f (see assay-test run --help)\n" },
 		{ "run -agent a", "assay-test run: unknown option -agent (see assay-test run --help)\n" },
+		{ "run -xagent a", "assay-test run: unknown option -xagent (see assay-test run --help)\n" },
 		{ "run --agen a", "assay-test run: unknown option --agen (see assay-test run --help)\n" },
 		{ "run --=a", "assay-test run: unknown option -- (see assay-test run --help)\n" },
 		{ "run --agent", "assay-test run: --agent needs a value (see assay-test run --help)\n" },

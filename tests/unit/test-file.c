@@ -492,7 +492,6 @@ static void a_lock_is_waited_for(void **state)
 static int count_up(int dir)
 {
 	for (unsigned i = 0; i < N_STEPS; i++) {
-		cleanup_buf struct buf b = BUF_INIT(sizeof(unsigned));
 		cleanup_fd int lock = -1, fd = -1;
 		unsigned n = 0;
 

@@ -319,6 +319,10 @@ static void utf8(void **state)
 		assert_false(utf8_valid(bytes_str(bad[i])));
 	assert_true(utf8_valid(BYTES_NONE));
 	assert_false(utf8_valid(BYTES_LIT("a\0b")));
+	/* What follows the view does not make it whole. */
+	assert_false(utf8_valid(BYTES("\xc3\xbc", 1)));
+	assert_false(utf8_valid(BYTES("\xe2\x82\xac", 2)));
+	assert_false(utf8_valid(BYTES("\xf0\x9f\x94\x91", 3)));
 	assert_int_equal(utf8_len(BYTES_NONE), 0);
 	assert_int_equal(utf8_len(BYTES_LIT("\0")), 1);
 	assert_int_equal(utf8_len(BYTES_LIT("\xe2\x82\xac...")), 3);
