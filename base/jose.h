@@ -15,7 +15,11 @@
 
 /* Public JWK of k: required members, no others. The caller owns *ret. */
 must_check struct err jwk_from_key(const struct key *k, json_t **ret);
-/* Public key from a JWK. Refuses private members, unknown kty or crv, wrong coordinate lengths. E_PEER_*. */
+/*
+ * Public key from a JWK. Refuses private members, unknown kty or crv, wrong
+ * coordinate lengths, and `use`, `alg` or `key_ops` that forbid checking
+ * signatures; other members are ignored (RFC 7517, 4). E_PEER_*.
+ */
 must_check struct err jwk_to_key(const json_t *jwk, struct key **ret, struct reason *reterr);
 /* RFC 7638 SHA-256 thumbprint as base64url with a NUL. */
 must_check struct err jwk_thumbprint(const struct key *k, char ret[JKT_LEN + 1]);
@@ -54,20 +58,24 @@ must_check struct err jws_parse(struct bytes token, struct jws *ret, struct reas
 /*
  * Checks header and signature against a key of ours: alg equals
  * jws_alg_for(k), typ equals typ (case-insensitive, "application/" optional),
- * no crit, no key material in the header. E_AUTH_SIGNATURE, E_PEER_*.
+ * no crit, no key material in the header. E_AUTH_SIGNATURE; E_PEER_MISSING,
+ * E_PEER_TYPE (typ), E_PEER_UNSUPPORTED (alg, refused members), E_PEER_RANGE.
  */
 must_check struct err jws_verify(const struct jws *j, const struct key *k, const char *typ, struct reason *reterr);
 /* For DPoP: the key is the header's own jwk (public, P-256, ES256). The caller owns *ret. */
 must_check struct err jws_verify_embedded(const struct jws *j, const char *typ, struct key **ret,
 					  struct reason *reterr);
-/* `kid` of the unverified header or NULL; borrowed. */
+/* `kid` of the unverified header; NULL where there is none or it is not text of 1..256 bytes without control characters. Borrowed. */
 const char *jws_unsigned_kid(const struct jws *j);
 
 /*
  * DSSE v1 envelope (secure-systems-lab/dsse): {"payload","payloadType","signatures":[{"keyid","sig"}]}.
  * PAE("DSSEv1", type, payload) is what is signed. One signature when we sign;
  * when we read, 1..8. Verification: the first signature whose keyid names a
- * key that lookup() returns decides; signatures by others are ignored.
+ * key of ours decides; signatures by others are ignored but must be well
+ * formed. Keys are P-256 (SHA-256; the signature in DER, as others write it in
+ * DSSE) and Ed25519; E_PEER_UNSUPPORTED for others. A member that DSSE does
+ * not define is refused.
  */
 struct dsse_key {
 	const char *keyid;        /* hex SHA-256 of the SPKI */
