@@ -85,7 +85,7 @@ static const struct program program = {
 
 struct outcome {
 	int status;
-	char out[8000], err[8000];
+	char out[2000], err[2000];
 };
 
 /* Words separated by single blanks; "_" is an empty word. */

@@ -239,7 +239,8 @@ static void threads(void **state)
 
 static void random_numbers(void **state)
 {
-	uint8_t a[64] = { 0 }, b[64] = { 0 }, big[100000] = { 0 };
+	static uint8_t big[100000];
+	uint8_t a[64] = { 0 }, b[64] = { 0 };
 	size_t seen[256] = { 0 };
 
 	(void)state;

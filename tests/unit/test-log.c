@@ -130,7 +130,7 @@ static void json_lines_carry_any_text(void **state)
 
 static void long_messages_are_cut(void **state)
 {
-	char text[4000], out[20000];
+	static char text[4000], out[20000];
 	json_t *j;
 
 	(void)state;
