@@ -108,9 +108,9 @@ struct search {
 
 static void take_manifest(struct search *s, const struct oci_descriptor *d)
 {
-	if (s->want != NULL && memcmp(s->want, d->sha256, sizeof(d->sha256)) != 0)
+	if (s->want != NULL && !bytes_eq(BYTES(s->want, 32), BYTES_ARR(d->sha256)))
 		return;
-	if (s->n_found > 0 && memcmp(s->hit.sha256, d->sha256, sizeof(d->sha256)) == 0)
+	if (s->n_found > 0 && bytes_eq(BYTES_ARR(s->hit.sha256), BYTES_ARR(d->sha256)))
 		return;
 	if (s->n_found++ == 0)
 		s->hit = *d;
@@ -269,7 +269,7 @@ static struct err select_manifest(struct layout *l, const struct oci_index *inde
 static bool known_layer(const struct oci_manifest *m, size_t i)
 {
 	for (size_t k = 0; k < i; k++) {
-		if (memcmp(m->layer[k].sha256, m->layer[i].sha256, sizeof(m->layer[i].sha256)) == 0 &&
+		if (bytes_eq(BYTES_ARR(m->layer[k].sha256), BYTES_ARR(m->layer[i].sha256)) &&
 		    m->layer[k].size == m->layer[i].size)
 			return true;
 	}

@@ -1,65 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "unit.h"
+#include "folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/digest.h"
-#include "firmware-measure/filehash.h"
 #include "firmware-measure/model.h"
 #include "tests/support/fault.h"
-
-#define SPARSE_BYTES ((off_t)1 << 30)
-
-/* Each test works in an empty folder of its own, which is the current one. */
-static char folder[64];
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static int enter(void **state)
-{
-	(void)state;
-	strcpy(folder, "/tmp/test-model.XXXXXX");
-	return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 ? nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) : -1;
-}
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	assert_int_equal(close(fd), 0);
-}
-
-static void put_folder(const char *path)
-{
-	assert_int_equal(mkdir(path, 0700), 0);
-}
-
-static void assert_hex(const uint8_t got[32], const char *want)
-{
-	char hex[65];
-
-	assert_ok(hex_encode(BYTES(got, 32), hex, sizeof(hex)));
-	assert_string_equal(hex, want);
-}
 
 static void expect(const char *path, const char *manifest, const char *oms_root)
 {
@@ -92,8 +40,8 @@ static void oms_folder(void **state)
 {
 	(void)state;
 	put_folder("m");
-	put("m/signme-2", "signme-2");
-	put("m/signme-1", "signme-1");
+	put_text("m/signme-2", "signme-2");
+	put_text("m/signme-1", "signme-1");
 	expect("m", "48af4082bcc4ac82abea127d52beee235575481971eccde4a32114ead2e04ee3",
 	       "61d4849d9d90076d6215f4d525f13d6574af8e3f67aef3e6f36fc40a14fdd226");
 }
@@ -101,7 +49,7 @@ static void oms_folder(void **state)
 static void oms_single_file(void **state)
 {
 	(void)state;
-	put("signme-1", "signme-1\n");
+	put_text("signme-1", "signme-1\n");
 	expect("signme-1", "db77f339ed633a7b47b90bce76266ea833bcd851230bb6f68460cb85ca6b7029",
 	       "afa48c8674afe334b8a7dea34f7b46ab256e9255edf8da2132792341b667a45b");
 	expect("./signme-1", "db77f339ed633a7b47b90bce76266ea833bcd851230bb6f68460cb85ca6b7029",
@@ -120,12 +68,12 @@ static void fill_tree(const char *root)
 	put_folder("a");
 	put_folder(".git");
 	put_folder("no-files-in-here");
-	put("weights/w-00001.bin", w);
-	put("config.json", "{}");
-	put("a/x", "one");
-	put("a.txt", "two");
-	put("empty", "");
-	put(".git/HEAD", "ref");
+	put_text("weights/w-00001.bin", w);
+	put_text("config.json", "{}");
+	put_text("a/x", "one");
+	put_text("a.txt", "two");
+	put_text("empty", "");
+	put_text(".git/HEAD", "ref");
 	assert_int_equal(chdir(".."), 0);
 }
 
@@ -171,12 +119,12 @@ static void the_same_however_asked(void **state)
 
 static void change_byte(void)
 {
-	put("m/config.json", "[]");
+	put_text("m/config.json", "[]");
 }
 
 static void add_file(void)
 {
-	put("m/weights/extra", "");
+	put_text("m/weights/extra", "");
 }
 
 static void remove_file(void)
@@ -203,8 +151,8 @@ static void swap_files(void)
 
 static void move_bytes(void)
 {
-	put("m/a.txt", "tw");
-	put("m/a/x", "oone");
+	put_text("m/a.txt", "tw");
+	put_text("m/a/x", "oone");
 }
 
 static const struct {
@@ -230,7 +178,7 @@ static void W5_changes_show(void **state)
 		assert_ok(hex_encode(BYTES_ARR(m.digests.manifest), hex, sizeof(hex)));
 		if (strcmp(hex, TREE_MANIFEST) == 0)
 			fail_msg("%s: not seen", changes[i].name);
-		assert_int_equal(nftw("m", remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+		assert_int_equal(remove_tree("m"), 0);
 	}
 }
 
@@ -241,7 +189,7 @@ static void W5_names_are_covered(void **state)
 
 	(void)state;
 	put_folder("m");
-	put("m/x", "1");
+	put_text("m/x", "1");
 	assert_ok(model_measure("m", NULL, &a, NULL));
 	assert_int_equal(rename("m/x", "m/y"), 0);
 	assert_ok(model_measure("m", NULL, &b, NULL));
@@ -303,22 +251,22 @@ static void W5_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < array_len(bad); i++) {
 		put_folder("m");
-		put("m/fine", "");
+		put_text("m/fine", "");
 		(void)snprintf(path, sizeof(path), "m/%s", bad[i]);
-		put(path, "x");
+		put_text(path, "x");
 		expect_failure("m", E_PEER_SYNTAX, "names must be UTF-8");
 		expect_failure(path, E_PEER_SYNTAX, "names must be UTF-8");
 		assert_int_equal(unlink(path), 0);
 		put_folder(path);
 		expect_failure("m", E_PEER_SYNTAX, "names must be UTF-8");
-		assert_int_equal(nftw("m", remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+		assert_int_equal(remove_tree("m"), 0);
 	}
 	for (size_t i = 0; i < array_len(good); i++) {
 		cleanup_model_report struct model_report m = { 0 };
 
 		assert_true(mkdir("m", 0700) == 0 || i > 0);
 		(void)snprintf(path, sizeof(path), "m/%s", good[i]);
-		put(path, "x");
+		put_text(path, "x");
 		assert_ok(model_measure("m", NULL, &m, NULL));
 		assert_int_equal(m.n_files, i + 1);
 	}
@@ -348,7 +296,7 @@ static void unreadable(void **state)
 
 	(void)state;
 	put_folder("m");
-	put("m/secret", "x");
+	put_text("m/secret", "x");
 	assert_int_equal(chmod(".", 0755), 0);
 	assert_int_equal(chmod("m", 0755), 0);
 	assert_int_equal(chmod("m/secret", 0), 0);
@@ -380,7 +328,7 @@ static void depth(void **state)
 		put_folder("d");
 		assert_int_equal(chdir("d"), 0);
 	}
-	put("leaf", "x");
+	put_text("leaf", "x");
 	top = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(chdir(folder), 0);
 	assert_ok(model_measure("m", NULL, &m, NULL));
@@ -460,7 +408,7 @@ static void rewrite_quietly(void)
 
 static void grow(void)
 {
-	put("m/empty", "no more");
+	put_text("m/empty", "no more");
 }
 
 static void link_instead(void)
@@ -511,74 +459,9 @@ static void W5_changed_while_read(void **state)
 			fail_msg("%s at the %s: %s instead of %s", meddlings[i / 2].name, at_end ? "end" : "start",
 				 err_name(e), err_name(ERR(want)));
 		assert_string_not_equal(why.text, "");
-		assert_int_equal(nftw("m", remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-		(void)nftw("elsewhere", remove_one, 16, FTW_DEPTH | FTW_PHYS);
+		assert_int_equal(remove_tree("m"), 0);
+		(void)remove_tree("elsewhere");
 	}
-}
-
-/* In the middle of one large file, below the two walks: the check around the reading itself. */
-static void in_the_middle(void *ctx, uint64_t done, uint64_t total)
-{
-	bool *did = ctx;
-
-	if (*did || done == 0 || done == total)
-		return;
-	*did = true;
-	assert_int_equal(truncate("large", SPARSE_BYTES), 0);
-}
-
-static void shrink_in_the_middle(void *ctx, uint64_t done, uint64_t total)
-{
-	bool *did = ctx;
-
-	if (*did || done == 0 || done == total)
-		return;
-	*did = true;
-	assert_int_equal(truncate("large", 1), 0);
-}
-
-static void W5_changed_in_the_middle(void **state)
-{
-	static void (*const progress[])(void *, uint64_t, uint64_t) = { in_the_middle, shrink_in_the_middle };
-	int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	(void)state;
-	for (size_t i = 0; i < array_len(progress); i++) {
-		bool did = false;
-		struct model_options o = { .progress = progress[i], .ctx = &did };
-		struct hash_item item = { .path = "large" };
-		struct reason why = { "" };
-		struct stat st;
-
-		put("large", "");
-		assert_int_equal(truncate("large", SPARSE_BYTES), 0);
-		assert_int_equal(stat("large", &st), 0);
-		file_id_of(&st, &item.id);
-		assert_err(filehash_run(dir, 1, &item, &o, &why), E_PEER_CHANGED);
-		assert_true(did);
-		assert_string_equal(why.text, "large changed while it was read");
-	}
-	assert_int_equal(close(dir), 0);
-}
-
-/* Every component is looked at, not the last alone. */
-static void no_link_on_the_way(void **state)
-{
-	int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	struct reason why = { "" };
-	struct file_id id;
-
-	(void)state;
-	fill_tree("m");
-	assert_int_equal(symlink("m", "link"), 0);
-	assert_ok(filehash_open(dir, "m/a/x", &fd, &id, &why));
-	assert_int_equal(id.size, 3);
-	assert_int_equal(close(fd), 0);
-	assert_err(filehash_open(dir, "link/a/x", &fd, &id, &why), E_PEER_UNSUPPORTED);
-	assert_err(filehash_open(dir, "m/a", &fd, &id, &why), E_PEER_UNSUPPORTED);
-	assert_err(filehash_open(dir, "m/a.txt/x", &fd, &id, &why), E_PEER_UNSUPPORTED);
-	assert_err(filehash_open(dir, "m/b/x", &fd, &id, &why), E_LOCAL_NOT_FOUND);
-	assert_int_equal(close(dir), 0);
 }
 
 /* More files than threads, sizes around the buffer's: each digest belongs to its file. */
@@ -598,7 +481,7 @@ static void many_files(void **state)
 
 		(void)snprintf(path, sizeof(path), "m/%03zu", i);
 		text[n] = '\0';
-		put(path, text);
+		put_text(path, text);
 		text[n] = 'm';
 	}
 	assert_ok(model_measure("m", &o, &m, NULL));
@@ -637,7 +520,7 @@ static void failing_allocations(void **state)
 	assert_true(k > 8);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, folder_enter, folder_leave)
 
 int main(void)
 {
@@ -652,11 +535,9 @@ int main(void)
 		TEST(W5_special_files),
 		TEST(W5_names),
 		TEST(W5_changed_while_read),
-		TEST(W5_changed_in_the_middle),
 		TEST(nothing_there),
 		TEST(unreadable),
 		TEST(depth),
-		TEST(no_link_on_the_way),
 		TEST(many_files),
 		TEST(failing_allocations),
 	};

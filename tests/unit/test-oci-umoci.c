@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An image as another project's tool makes it: umoci, with this program as its only file. */
-#include "unit.h"
+#include "folder.h"
 
-#include <fcntl.h>
-#include <ftw.h>
 #include <spawn.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
@@ -13,16 +10,6 @@
 #include "firmware-measure/oci.h"
 
 extern char **environ;
-
-static char folder[64];
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
 
 /* Exit status of umoci with these arguments, its words to /dev/null; -1 where it cannot be run. */
 static int umoci(char *const argv[])
@@ -50,21 +37,13 @@ static int make_image(void **state)
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
-	(void)state;
-	strcpy(folder, "/tmp/test-oci-umoci.XXXXXX");
-	if (n <= 0 || mkdtemp(folder) == NULL || chdir(folder) != 0)
+	if (n <= 0 || folder_enter(state) != 0)
 		return -1;
 	self[n] = '\0';
 	if (UMOCI(ARG("init"), ARG("--layout"), ARG("i")) != 0 || UMOCI(ARG("new"), ARG("--image"), ARG("i:base")) != 0)
 		return -1;
 	return UMOCI(ARG("insert"), ARG("--rootless"), ARG("--image"), ARG("i:base"), ARG("--tag"), ARG("v1"), self,
 		     ARG("/bin/agent"));
-}
-
-static int remove_image(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 ? nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) : -1;
 }
 
 static json_t *read_json(const char *path)
@@ -172,5 +151,5 @@ int main(void)
 		(void)printf("1..0 # SKIP umoci is not installed\n");
 		return 0;
 	}
-	return cmocka_run_group_tests_name("oci-umoci", tests, make_image, remove_image);
+	return cmocka_run_group_tests_name("oci-umoci", tests, make_image, folder_leave);
 }

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "unit.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <inttypes.h>
-#include <sys/stat.h>
+#include "folder.h"
 
 #include "base/digest.h"
 #include "base/file.h"
 #include "firmware-measure/model.h"
 #include "firmware-measure/oci.h"
-#include "firmware-measure/oci_json.h"
 #include "tests/support/fault.h"
 
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
@@ -20,37 +12,6 @@
 #define CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
 #define LAYER_TYPE "application/vnd.oci.image.layer.v1.tar+gzip"
 #define DOCKER_TYPE "application/vnd.docker.distribution.manifest.v2+json"
-
-/* Each test works in an empty folder of its own, which is the current one. */
-static char folder[64];
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static int leave(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 ? nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) : -1;
-}
-
-static void put(const char *path, const char *text, size_t n)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, n), n);
-	assert_int_equal(close(fd), 0);
-}
-
-static void put_text(const char *path, const char *text)
-{
-	put(path, text, strlen(text));
-}
 
 struct text {
 	char s[4096];
@@ -126,12 +87,11 @@ static struct blob put_string(const char *s)
 
 static int enter(void **state)
 {
-	(void)state;
-	strcpy(folder, "/tmp/test-oci.XXXXXX");
-	if (mkdtemp(folder) == NULL || chdir(folder) != 0)
+	if (folder_enter(state) != 0)
 		return -1;
-	if (mkdir("i", 0700) != 0 || mkdir("i/blobs", 0700) != 0 || mkdir("i/blobs/sha256", 0700) != 0)
-		return -1;
+	put_folder("i");
+	put_folder("i/blobs");
+	put_folder("i/blobs/sha256");
 	put_text("i/oci-layout", "{\"imageLayoutVersion\":\"1.0.0\",\"more\":true}");
 	image.layer[0] = put_string("first layer");
 	image.layer[1] = put_string("the second layer");
@@ -149,14 +109,6 @@ static struct image_report *measure_with(const char *selector, struct err *ret_e
 	assert_non_null(r);
 	*ret_e = oci_measure("i", selector, r, why);
 	return r;
-}
-
-static void assert_hex(const uint8_t got[32], const char *want)
-{
-	char hex[65];
-
-	assert_ok(hex_encode(BYTES(got, 32), hex, sizeof(hex)));
-	assert_string_equal(hex, want);
 }
 
 static void expect(const char *selector, const struct blob *manifest, const char *tag)
@@ -296,7 +248,7 @@ static void W4_blobs(void **state)
 		assert_int_equal(unlink(b->path), 0);
 
 		/* A link to the right content is refused as well: what it leads to can change without this folder. */
-		assert_int_equal(leave(NULL), 0);
+		assert_int_equal(folder_leave(NULL), 0);
 		assert_int_equal(enter(NULL), 0);
 		assert_int_equal(rename(b->path, elsewhere), 0);
 		assert_int_equal(symlink("../../../elsewhere", b->path), 0);
@@ -554,7 +506,7 @@ static void giant_documents(void **state)
 	put_index(tagged(MANIFEST_TYPE, &m, "v1").s);
 	expect_failure("giant manifest", "v1", E_LIMIT_SIZE, m.hex);
 
-	assert_int_equal(leave(NULL), 0);
+	assert_int_equal(folder_leave(NULL), 0);
 	assert_int_equal(enter(NULL), 0);
 	image.config.n = LIMIT_OCI_JSON + 1;
 	assert_int_equal(truncate(image.config.path, (off_t)image.config.n), 0);
@@ -644,59 +596,6 @@ static void W4_changed_while_read(void **state)
 	assert_non_null(strstr(why.text, image.layer[0].hex));
 }
 
-/*
- * The corpus of the fuzz target: CODE-DOCUMENT-what, where CODE is what its
- * parser answers ("ok" for E_OK) and DOCUMENT says which parser.
- */
-static struct err parse_as(const char *document, struct bytes in)
-{
-	cleanup_oci_index struct oci_index index = { 0 };
-	cleanup_oci_manifest struct oci_manifest manifest = { 0 };
-	struct reason why = { "" };
-
-	if (strncmp(document, "layout-", 7) == 0)
-		return oci_layout_parse(in, &why);
-	if (strncmp(document, "index-", 6) == 0)
-		return oci_index_parse(in, &index, &why);
-	if (strncmp(document, "manifest-", 9) == 0)
-		return oci_manifest_parse(in, &manifest, &why);
-	if (strncmp(document, "config-", 7) == 0)
-		return oci_config_parse(in, &why);
-	fail_msg("no parser for %s", document);
-	return ERR(E_BUG);
-}
-
-static void vectors(void **state)
-{
-	const char *data = getenv("ASSAY_TEST_DATA");
-	size_t n = 0;
-	struct dirent *entry;
-	DIR *d;
-
-	(void)state;
-	assert_non_null(data);
-	d = opendir(format("%s/../fuzz/corpus/fuzz-oci", data).s);
-	assert_non_null(d);
-	while ((entry = readdir(d)) != NULL) {
-		cleanup_buf struct buf b = BUF_INIT(SIZE_MAX);
-		char code[64] = "";
-		size_t len = strcspn(entry->d_name, "-");
-		struct err e;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		assert_true(len < sizeof(code) && entry->d_name[len] == '-');
-		memcpy(code, entry->d_name, len);
-		assert_ok(file_read(dirfd(d), entry->d_name, &b));
-		e = parse_as(entry->d_name + len + 1, buf_bytes(&b));
-		if (strcmp(failed(e) ? err_name(e) : "ok", code) != 0)
-			fail_msg("%s: %s", entry->d_name, err_name(e));
-		n++;
-	}
-	(void)closedir(d);
-	assert_true(n >= 30);
-}
-
 static void failing_allocations(void **state)
 {
 	struct model_options o = { .jobs = 1 };
@@ -721,7 +620,7 @@ static void failing_allocations(void **state)
 	assert_true(k > 10);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, enter, folder_leave)
 
 int main(void)
 {
@@ -744,7 +643,6 @@ int main(void)
 		TEST(media_types),
 		TEST(bad_config),
 		TEST(failing_allocations),
-		cmocka_unit_test(vectors),
 	};
 
 	fault_init();
