@@ -15,13 +15,20 @@ void cert_free(struct cert *c);
 DEFINE_CLEANUP(struct cert, cleanup_cert_, cert_free)
 #define cleanup_cert cleanup(cleanup_cert_)
 
-/* One DER certificate of at most LIMIT_CERT bytes. NV areas are often padded: *ret_used (may be NULL: then E_PEER_TRAILING) tells its length. */
+/*
+ * One certificate of at most LIMIT_CERT bytes at the start of der. NV areas are
+ * often padded: *ret_used (may be NULL: then E_PEER_TRAILING) tells its length.
+ * BER that is not DER is accepted, for some vendors write it: the bytes are
+ * kept, and signatures are checked over them. E_PEER_SYNTAX, E_PEER_TRUNCATED,
+ * E_LIMIT_SIZE.
+ */
 must_check struct err cert_from_der(struct bytes der, struct cert **ret, size_t *ret_used);
-/* First certificate of a PEM text. */
+/* First block of a PEM text, which must be a certificate. */
 must_check struct err cert_from_pem(struct bytes pem, struct cert **ret);
 struct bytes cert_der(const struct cert *c);      /* as received; borrowed */
 must_check struct err cert_sha256(const struct cert *c, uint8_t ret[32]);
-must_check struct err cert_key(const struct cert *c, struct key **ret); /* E_PEER_RANGE: RSA below 2048 or above LIMIT_RSA_BITS, E_PEER_UNSUPPORTED */
+/* E_PEER_RANGE: RSA below 2048 or above LIMIT_RSA_BITS, exponent not 65537; E_PEER_UNSUPPORTED. The caller owns *ret. */
+must_check struct err cert_key(const struct cert *c, struct key **ret);
 /* One-line RFC 2253 subject and issuer, escaped for logs; borrowed. */
 const char *cert_subject(const struct cert *c);
 const char *cert_issuer(const struct cert *c);
@@ -32,17 +39,23 @@ must_check struct err trust_new(struct trust **ret);
 void trust_free(struct trust *t);
 DEFINE_CLEANUP(struct trust, cleanup_trust_, trust_free)
 #define cleanup_trust cleanup(cleanup_trust_)
-/* Adds a CA: self-signed ones are anchors, others intermediates. Refuses non-CA certificates (E_AUTH_CERTIFICATE). Takes no ownership. */
+/*
+ * Adds a CA: self-signed ones are anchors, others intermediates; one that is
+ * there already is not added again. Refuses (E_AUTH_CERTIFICATE) certificates
+ * that are no CA by basicConstraints and keys that cert_key() refuses. Takes no
+ * ownership. Not while other threads use t.
+ */
 must_check struct err trust_add(struct trust *t, const struct cert *ca);
 size_t trust_n_anchors(const struct trust *t);
 
 /*
  * EK certificate checks N1, N2 and N5: a chain of at most LIMIT_CHAIN up to an
  * anchor, dates at now_s, path lengths and signatures by OpenSSL; EKU has
- * 2.23.133.8.1 and basicConstraints is absent or CA:FALSE; the critical
- * subjectAltName is a directory name with TPM manufacturer, model and
- * version; no other unknown critical extension anywhere. SHA-1 signatures
- * below the anchor are refused.
+ * 2.23.133.8.1 and basicConstraints is absent or CA:FALSE; subjectAltName,
+ * critical or not, has a directory name with TPM manufacturer, model and
+ * version; no critical extension anywhere that is not processed. SHA-1
+ * signatures below the anchor are refused, and so is every key that cert_key()
+ * refuses, before any signature is checked.
  * chain: intermediates as sent by the host, n_chain <= LIMIT_CHAIN.
  * E_AUTH_CERTIFICATE with the link and the cause in the reason.
  * Source: TCG EK Credential Profile 2.5, 3.2 and 3.6; RFC 5280, 6.1.
@@ -61,11 +74,16 @@ struct cert_spec {
 	size_t n_ip;
 	const char *const *eku_oids;  /* dotted */
 	size_t n_eku_oids;
-	bool tpm_san;                 /* the critical directory name of an EK certificate (manufacturer id:00001014, swtpm, id:20191023) */
+	bool tpm_san;                 /* EK certificate: critical directory name (id:00001014, swtpm, id:20191023) */
 	bool tls_server;              /* EKU serverAuth, key usage digitalSignature */
 	int64_t not_before_s, not_after_s;
 };
-/* Signs with issuer_key; issuer NULL makes it self-signed. Random 128-bit serial. The caller owns *ret. */
+/*
+ * Signs with issuer_key, which must be the issuer's (else E_BUG); issuer NULL
+ * makes it self-signed. Random 127-bit serial, key identifiers, critical
+ * basicConstraints and keyUsage. Times from 1970 to 9999 (E_PEER_RANGE).
+ * E_PEER_SYNTAX for a text that is no OID or address. The caller owns *ret.
+ */
 must_check struct err cert_issue(const struct cert_spec *s, const struct key *subject_key, const struct cert *issuer,
 				 const struct key *issuer_key, struct cert **ret);
 must_check struct err cert_to_pem(const struct cert *c, struct buf *ret);
