@@ -118,12 +118,10 @@ struct err attest_reply_encode(const struct attest_reply *m, struct buf *ret)
 static struct err get_failure(const json_t *j, struct attest_failure *f, struct reason *reterr)
 {
 	struct jobj o = { 0 };
-	const char *check = NULL;
 	struct err e;
 
 	if (failed(e = jobj_init(&o, j, "failures", reterr)) ||
-	    failed(e = jobj_id(&o, "check", &check)) ||
-	    failed(e = text_put(check, f->check, sizeof(f->check))) ||
+	    failed(e = id_get(&o, "check", f->check, sizeof(f->check))) ||
 	    failed(e = text_get(&o, "subject", f->subject, sizeof(f->subject))) ||
 	    failed(e = text_get(&o, "expected", f->expected, sizeof(f->expected))) ||
 	    failed(e = text_get(&o, "seen", f->seen, sizeof(f->seen))))

@@ -5,18 +5,18 @@
 
 #include "base/text.h"
 
-static struct err refuse(struct jobj *o, const char *key, const char *why)
+static struct err refuse(const struct jobj *o, const char *key, const char *why)
 {
 	reason_set(o->reterr, "%s%s%s: %s", o->where, *o->where != '\0' ? "." : "", key, why);
 	return ERR(E_PEER_RANGE);
 }
 
-struct err text_put(const char *s, char *ret, size_t size)
+struct err text_put(const struct jobj *o, const char *key, const char *s, char *ret, size_t size)
 {
 	size_t n = strlen(s);
 
 	if (n >= size)
-		return ERR(E_PEER_RANGE);
+		return refuse(o, key, "text is too long");
 	memcpy(ret, s, n + 1);
 	return ERR(E_OK);
 }
@@ -28,7 +28,17 @@ struct err text_get(struct jobj *o, const char *key, char *ret, size_t size)
 
 	if (failed(e = jobj_str(o, key, size - 1, &s)))
 		return e;
-	return text_put(s, ret, size);
+	return text_put(o, key, s, ret, size);
+}
+
+struct err id_get(struct jobj *o, const char *key, char *ret, size_t size)
+{
+	const char *s = NULL;
+	struct err e;
+
+	if (failed(e = jobj_id(o, key, &s)))
+		return e;
+	return text_put(o, key, s, ret, size);
 }
 
 struct err host_id_get(struct jobj *o, const char *key, char ret[HOST_ID_LEN + 1])
@@ -40,7 +50,7 @@ struct err host_id_get(struct jobj *o, const char *key, char ret[HOST_ID_LEN + 1
 		return e;
 	if (!host_id_valid(bytes_str(s)))
 		return refuse(o, key, "a host id is expected: h- and 32 lower-case hex digits");
-	return text_put(s, ret, HOST_ID_LEN + 1);
+	return text_put(o, key, s, ret, HOST_ID_LEN + 1);
 }
 
 struct err issuer_get(struct jobj *o, const char *key, char ret[ISSUER_MAX + 1])
@@ -52,7 +62,7 @@ struct err issuer_get(struct jobj *o, const char *key, char ret[ISSUER_MAX + 1])
 		return e;
 	if (*s == '\0')
 		return refuse(o, key, "empty");
-	return text_put(s, ret, ISSUER_MAX + 1);
+	return text_put(o, key, s, ret, ISSUER_MAX + 1);
 }
 
 struct err bytes_get(struct jobj *o, const char *key, uint8_t *ret, size_t n)

@@ -7,11 +7,14 @@
 
 #include "protocol/messages.h"
 
-/* Characters into a field of size bytes, with a NUL; E_PEER_RANGE where they do not fit. */
-must_check struct err text_put(const char *s, char *ret, size_t size);
+/* Text of member `key` into a field of size bytes, with a NUL; E_PEER_RANGE where it does not fit. */
+must_check struct err text_put(const struct jobj *o, const char *key, const char *s, char *ret, size_t size);
 
 /* Member `key` as text into a field of size bytes. */
 must_check struct err text_get(struct jobj *o, const char *key, char *ret, size_t size);
+
+/* Member `key` that must be id_valid() into a field of size bytes. */
+must_check struct err id_get(struct jobj *o, const char *key, char *ret, size_t size);
 
 /* Member `key` that must be a well-formed host id. */
 must_check struct err host_id_get(struct jobj *o, const char *key, char ret[HOST_ID_LEN + 1]);

@@ -41,7 +41,7 @@ static struct err get_type(struct jobj *o, struct problem *m)
 		reason_set(o->reterr, "type: " TYPE_PREFIX " and a name is expected");
 		return ERR(E_PEER_RANGE);
 	}
-	return text_put(type + strlen(TYPE_PREFIX), m->name, sizeof(m->name));
+	return text_put(o, "type", type + strlen(TYPE_PREFIX), m->name, sizeof(m->name));
 }
 
 static struct err get_status(struct jobj *o, struct problem *m)
@@ -59,18 +59,6 @@ static struct err get_status(struct jobj *o, struct problem *m)
 	return ERR(E_OK);
 }
 
-static struct err get_check(struct jobj *o, struct problem *m)
-{
-	const char *check = NULL;
-	struct err e;
-
-	if (!jobj_has(o, "check"))
-		return ERR(E_OK);
-	if (failed(e = jobj_id(o, "check", &check)))
-		return e;
-	return text_put(check, m->check, sizeof(m->check));
-}
-
 struct err problem_decode(struct bytes in, struct problem *ret, struct reason *reterr)
 {
 	cleanup_json json_t *j = NULL;
@@ -83,8 +71,9 @@ struct err problem_decode(struct bytes in, struct problem *ret, struct reason *r
 	    failed(e = get_type(&o, &m)) ||
 	    failed(e = text_get(&o, "title", m.title, sizeof(m.title))) ||
 	    failed(e = get_status(&o, &m)) ||
-	    failed(e = text_get(&o, "detail", m.detail, sizeof(m.detail))) ||
-	    failed(e = get_check(&o, &m)))
+	    failed(e = text_get(&o, "detail", m.detail, sizeof(m.detail))))
+		return e;
+	if (jobj_has(&o, "check") && failed(e = id_get(&o, "check", m.check, sizeof(m.check))))
 		return e;
 	*ret = m;
 	return ERR(E_OK);
