@@ -288,6 +288,7 @@ static void test_bad_certificates(void **state)
 	read_cert(harness_tpm_dir(h, 2), "ek-rsa.pem", &ca_cert);
 	assert_true(cert_is_ca(ca_cert));
 	fails(E_AUTH_CERTIFICATE, verify(h, 2, "ek-rsa.pem", "ca", now_s));
+	assert_non_null(strstr(why.text, "CA certificate"));
 
 	assert_false(exists(harness_tpm_dir(h, 3), "ek-rsa.pem"));
 	assert_true(exists(harness_tpm_dir(h, 3), "ek-rsa.pub"));
