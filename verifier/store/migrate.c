@@ -22,8 +22,8 @@
  */
 static const char schema_1[] =
 	"CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), time_high INTEGER NOT NULL,"
-	" prune_horizon INTEGER NOT NULL, epoch_floor INTEGER NOT NULL) STRICT;"
-	"INSERT INTO meta VALUES (1, 0, 0, 1);"
+	" prune_horizon INTEGER NOT NULL, epoch_floor INTEGER NOT NULL, probe INTEGER NOT NULL) STRICT;"
+	"INSERT INTO meta VALUES (1, 0, 0, 1, 0);"
 	"CREATE TRIGGER meta_forward BEFORE UPDATE ON meta"
 	" WHEN NEW.time_high < OLD.time_high OR NEW.prune_horizon < OLD.prune_horizon OR NEW.epoch_floor < OLD.epoch_floor"
 	" BEGIN SELECT RAISE(ABORT, 'never back'); END;"

@@ -20,7 +20,7 @@
                                                                                                                \
 	X(SQL_TIME_HIGH, "SELECT time_high FROM meta")                                                         \
 	X(SQL_TIME_ADVANCE, "UPDATE meta SET time_high = ?1 WHERE time_high < ?1")                             \
-	X(SQL_TOUCH, "UPDATE meta SET time_high = time_high")                                                  \
+	X(SQL_TOUCH, "UPDATE meta SET probe = 1 - probe")                                                       \
 	X(SQL_PRUNE_HORIZON, "SELECT prune_horizon FROM meta")                                                 \
 	X(SQL_PRUNE_ADVANCE, "UPDATE meta SET prune_horizon = ?1 WHERE prune_horizon < ?1")                    \
 	X(SQL_ONCE_ADD, "INSERT INTO once (space, value, expires) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING") \

@@ -134,6 +134,7 @@ static struct err nothing(struct txn *t, void *ctx)
 	return ERR(E_OK);
 }
 
+/* Changes a value: SQLite writes nothing for an update that changes nothing. */
 static struct err touch(struct txn *t, void *ctx)
 {
 	(void)ctx;
