@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Evidence for a challenge: claims, quote, register values, log, certified keys.
+ *
+ * The writer lock is held, so our own log does not move. Others extend other
+ * registers at any time: values that do not fit the quote are read again, with a
+ * new quote, a few times.
+ *
+ * Source: protocol/evidence.h.
+ */
+#ifndef ASSAY_ATTEST_COLLECT_H
+#define ASSAY_ATTEST_COLLECT_H
+
+#include "attest/ak.h"
+#include "attest/workload.h"
+#include "protocol/messages.h"
+
+#define COLLECT_QUOTES_MAX 8
+
+struct collect {
+	struct tpm *tpm;
+	int state_fd;                     /* keys of instances are read from there */
+	const char *host_id, *issuer;     /* as pinned at enrolment */
+	const struct tpm_name *ek_name;   /* enrolled; salts the session that certifies keys */
+	const struct challenge *challenge;
+	const struct boot *boot;          /* of this connection */
+	const struct ak *ak;
+	const struct workload *workload;
+};
+
+/*
+ * The encoded evidence, appended. Where the verifier's position in the log does
+ * not fit ours, everything is sent from the beginning.
+ * E_AUTH_CONFLICT: challenge of another issuer; PCR 13 is not what the log says.
+ * E_AUTH_RETRY: the TPM was reset or resumed meanwhile, or registers do not come to
+ * rest: ask for a new challenge. E_LIMIT_SIZE; E_LOCAL_*.
+ */
+must_check struct err collect_evidence(const struct collect *c, struct buf *ret);
+
+#endif

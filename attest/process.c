@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which process: number, start time and the kernel's boot. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "attest/instance.h"
+#include "base/file.h"
+#include "base/text.h"
+
+static struct err kernel_boot(char ret[37])
+{
+	cleanup_buf struct buf b = BUF_INIT(64);
+	struct err e;
+
+	if (failed(e = file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b)))
+		return e;
+	if (b.n < 36)
+		return ERR(E_LOCAL_IO);
+	memcpy(ret, b.p, 36);
+	ret[36] = '\0';
+	return ERR(E_OK);
+}
+
+/* Field 22; the second one, in parentheses, may hold anything, so counting begins behind the last ')'. */
+static struct err start_time(pid_t pid, uint64_t *ret)
+{
+	cleanup_buf struct buf b = BUF_INIT(4096);
+	char path[64], *at, *save = NULL;
+	const char *text;
+	struct err e;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (failed(e = file_read(AT_FDCWD, path, &b)) || failed(e = buf_cstr(&b, &text)))
+		return e;
+	at = strrchr((char *)b.p, ')');
+	if (at == NULL)
+		return ERR(E_LOCAL_IO);
+	at = strtok_r(at + 1, " ", &save);
+	for (int field = 3; field < 22 && at != NULL; field++)
+		at = strtok_r(NULL, " ", &save);
+	return at == NULL ? ERR(E_LOCAL_IO) : parse_u64(at, INT64_MAX, ret);
+}
+
+struct err process_self(struct process_id *ret)
+{
+	struct err e;
+
+	ret->pid = getpid();
+	if (failed(e = kernel_boot(ret->boot)))
+		return e;
+	return start_time(ret->pid, &ret->start);
+}
+
+bool process_alive(const struct process_id *p)
+{
+	uint64_t start;
+	char boot[37];
+
+	return !failed(kernel_boot(boot)) && strcmp(boot, p->boot) == 0 && !failed(start_time(p->pid, &start)) &&
+	       start == p->start;
+}
