@@ -29,8 +29,8 @@ struct appraisal {
 };
 
 /*
- * E_OK with a verdict for everything that could be decided, bad bytes
- * included. An error means that nothing was decided (E_LOCAL_*, E_BUG) and
+ * *ret is as after verdict_init() before. E_OK with a verdict for everything
+ * that could be decided, bad bytes included. An error means that nothing was decided (E_LOCAL_*, E_BUG) and
  * *ret is as after verdict_init().
  */
 must_check struct err appraise(const struct appraisal *in, struct verdict *ret);

@@ -42,10 +42,11 @@ struct instance_verdict {
 struct verdict {
 	enum check_result result[VERDICT_MAX_CHECKS];
 	size_t n_checks;
-	size_t n_compared;                /* PCR values compared with approved ones */
-	uint32_t compared_mask;
+	size_t n_compared;                /* PCR values that equalled approved ones, those at their reset value not counted */
+	uint32_t compared_mask;           /* the same registers */
 	bool authentic;                   /* signed by the enrolled AK over a live nonce of ours: only then it may consume and change */
-	bool overtaken;                   /* a later answer of the same boot was accepted already: refuse, change nothing */
+	bool overtaken;                   /* the state moved since the challenge (a later answer of this boot came first): refuse,
+					     change nothing, want a new challenge; next is then the state as it was */
 	bool firmware_changed;            /* Q15: warn, re-check */
 	bool power_loss;                  /* clock info's safe flag is 0 */
 	size_t n_failures;
@@ -56,17 +57,23 @@ struct verdict {
 	struct digest pcr[LIMIT_PCRS];    /* by PCR number */
 
 	uint8_t host_doc[32], platform_doc[32], policy_digest[32], record_digest[32];
-	enum host_status status;          /* what the host becomes: VERIFIED, FAILED or REBOOTED; when authentic */
+	enum host_status status;          /* what the host becomes, when authentic: VERIFIED, FAILED, REBOOTED, or NEVER still where all that
+					     fails is that no host document names it */
 	struct host_state next;           /* state to store when authentic; advanced only with a pass */
 	size_t n_instances;
-	struct instance_verdict *instance; /* owned; the live instances */
+	struct instance_verdict *instance; /* owned; the live instances, with a pass in the order of next.instance */
 	struct trust_vector platform;     /* for a host without instances */
 };
 void verdict_init(struct verdict *v);
 void verdict_done(struct verdict *v);
 #define cleanup_verdict cleanup(verdict_done)
 
-/* Every check passed or was waived, and something was compared. */
+/*
+ * Every check passed or was waived, and something was compared. The host is
+ * then VERIFIED; whether an instance may have a credential is its own `usable`,
+ * because a platform document can let a host pass beside an instance that
+ * nobody approved, whose failures are then listed all the same.
+ */
 bool verdict_passed(const struct verdict *v);
 /* The first check that failed, by id; "" where none did. */
 const char *verdict_first_failure(const struct verdict *v);
