@@ -133,7 +133,7 @@ int process_open(const struct process *p)
 	return take_fd(&fd);
 }
 
-bool process_alive(const struct process *p)
+bool process_runs(const struct process *p)
 {
 	cleanup_fd int fd = process_open(p);
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };

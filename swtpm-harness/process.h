@@ -28,7 +28,7 @@ struct process {
 must_check struct err process_spawn(const char *const *argv, const char *log_path, struct process *ret);
 
 /* True while exactly this process runs; a zombie does not. */
-bool process_alive(const struct process *p);
+bool process_runs(const struct process *p);
 
 /* A descriptor of exactly this process for poll(2), readable when it ends; -1 where it is gone. The caller closes. */
 int process_open(const struct process *p);

@@ -139,7 +139,7 @@ struct err tpm_stop(const char *dir, enum tpm_stop how, unsigned timeout_ms, str
 		return ERR(E_OK);
 	if (failed(e))
 		return e;
-	if (how != TPM_STOP_CUT && process_alive(&p)) {
+	if (how != TPM_STOP_CUT && process_runs(&p)) {
 		cleanup_fd int fd = -1;
 
 		if (failed(e = tpm_connect(dir, timeout_ms, &fd, reterr)) ||
@@ -157,7 +157,7 @@ struct err tpm_stop(const char *dir, enum tpm_stop how, unsigned timeout_ms, str
 enum harness_power tpm_power(const char *dir, pid_t *ret_pid)
 {
 	struct process p;
-	bool on = !failed(process_load(dir, &p)) && process_alive(&p);
+	bool on = !failed(process_load(dir, &p)) && process_runs(&p);
 
 	*ret_pid = on ? p.pid : 0;
 	if (on)

@@ -515,7 +515,7 @@ static void test_only_own_processes_are_stopped(void **state)
 	write_text(harness_tpm_dir(h, 0), "pid", text, 0644);
 	ok(process_load(harness_tpm_dir(h, 0), &other));
 	assert_int_equal(other.pid, bystander);
-	assert_false(process_alive(&other));
+	assert_false(process_runs(&other));
 	ok(harness_info(h, 0, &info, &why));
 	assert_int_equal(info.power, HARNESS_OFF);
 	ok(harness_reset(h, 0, &why));
@@ -539,21 +539,21 @@ static void test_process_identity(void **state)
 
 	(void)state;
 	ok(process_spawn(argv, "/dev/null", &p));
-	assert_true(process_alive(&p));
+	assert_true(process_runs(&p));
 	q = p;
 	q.start++;
-	assert_false(process_alive(&q));
+	assert_false(process_runs(&q));
 	ok(process_kill(&q));
-	assert_true(process_alive(&p));
+	assert_true(process_runs(&p));
 	q = p;
 	q.boot[0] = q.boot[0] == '0' ? '1' : '0';
-	assert_false(process_alive(&q));
+	assert_false(process_runs(&q));
 	ok(process_kill(&q));
 	ok(process_kill_group(&q));
-	assert_true(process_alive(&p));
+	assert_true(process_runs(&p));
 	fails(E_LOCAL_TIMEOUT, process_wait(&p, 10, -1, NULL));
 	ok(process_kill(&p));
-	assert_false(process_alive(&p));
+	assert_false(process_runs(&p));
 	ok(process_kill(&p));
 	fails(E_LOCAL_NOT_FOUND, process_spawn(absent, "/dev/null", &p));
 }
