@@ -168,7 +168,6 @@ struct err fx_verdict(struct store *s, const char *host, bool passed, int64_t no
 	v.epoch = row.epoch;
 	v.next = &row.state;
 	memset(v.host_doc, doc, sizeof(v.host_doc));
-	memset(v.policy, 0x77, sizeof(v.policy));
 	return fx_verdict_raw(s, &v);
 }
 

@@ -152,7 +152,7 @@ static struct err read_everything(struct world *w)
 	    failed(e = store_list_documents(w->s, 9, &f)) || failed(e = store_list_clients(w->s, 9, &g)) ||
 	    failed(e = store_counts(w->s, FX_NOW, &n)) || failed(e = store_explanation(w->s, w->h.id, &json)) ||
 	    failed(e = store_client_resource(w->s, "api", "https://a", &asks)) ||
-	    failed(e = store_documents(w->s, walk, NULL)))
+	    failed(e = store_documents(w->s, walk, NULL, NULL)))
 		return e;
 	assert_string_equal(row.record->id, w->h.id);
 	assert_true(alive && asks);

@@ -194,7 +194,6 @@ static void test_verdict_moves_the_row(void **state)
 	assert_int_equal(b.version, a.version + 1);
 	assert_int_equal(b.epoch, a.epoch);
 	assert_int_equal(b.host_doc[31], 5);
-	assert_int_equal(b.policy[0], 0x77);
 	assert_ok(store_instance_by_jkt(s, fx_instance(2).jkt, &i, &epoch));
 	assert_string_equal(i.host_id, h.id);
 	assert_string_equal(i.agent, "agent-2");
@@ -551,9 +550,9 @@ static void test_documents_and_serials(void **state)
 	assert_err(E_AUTH_CONFLICT, fx_document_add(s, &d, env, fx_keyid('b'), FX_NOW));
 	d = fx_document(DOCUMENT_MODEL, "m", 4, 4);
 	assert_ok(fx_document_add(s, &d, env, fx_keyid('b'), FX_NOW));
-	assert_ok(store_documents(s, count_document, &seen));
+	assert_ok(store_documents(s, count_document, &seen, NULL));
 	assert_int_equal(seen, 1u << 2 | 1u << 4);
-	assert_err(E_LOCAL_CONFIG, store_documents(s, refuse_document, NULL));
+	assert_err(E_LOCAL_CONFIG, store_documents(s, refuse_document, NULL, NULL));
 
 	w.target_kind = DOCUMENT_MODEL;
 	(void)snprintf(w.target_name, sizeof(w.target_name), "m");
@@ -561,7 +560,7 @@ static void test_documents_and_serials(void **state)
 	assert_ok(fx_document_withdraw(s, &w, env, fx_keyid('b'), FX_NOW, &n));
 	assert_int_equal(n, 0);
 	seen = 0;
-	assert_ok(store_documents(s, count_document, &seen));
+	assert_ok(store_documents(s, count_document, &seen, NULL));
 	assert_int_equal(seen, 1u << 4);
 	/* The withdrawal cannot be replayed, and one that finds nothing changes nothing, its own serial included. */
 	assert_err(E_AUTH_CONFLICT, fx_document_withdraw(s, &w, env, fx_keyid('b'), FX_NOW, &n));
@@ -570,7 +569,7 @@ static void test_documents_and_serials(void **state)
 	w.target_serial = 9;
 	assert_ok(fx_document_withdraw(s, &w, env, fx_keyid('b'), FX_NOW, &n));
 	seen = 0;
-	assert_ok(store_documents(s, count_document, &seen));
+	assert_ok(store_documents(s, count_document, &seen, NULL));
 	assert_int_equal(seen, 0);
 	/* Serials up to the withdrawn one never come back, also those that were never seen. */
 	d = fx_document(DOCUMENT_MODEL, "m", 9, 5);
@@ -609,10 +608,45 @@ static void test_withdrawal_moves_the_right_hosts(void **state)
 	assert_ok(store_host(s, h.id, &b));
 	assert_int_equal(b.epoch, a.epoch + 1);
 	assert_int_equal(b.verdict_expires_s, 0);
-	assert_true(bytes_all(BYTES_ARR(b.policy), 0));
 	assert_ok(store_host(s, other.id, &c));
 	assert_int_equal(c.verdict_expires_s, LATER);
 	assert_err(E_LOCAL_NOT_FOUND, fx_host_revoke(s, "h-00000000000000000000000000000000"));
+}
+
+static struct err generation_is(struct txn *t, void *ctx)
+{
+	return txn_policy_check(t, *(const uint64_t *)ctx);
+}
+
+/* T20, P5: every change of the documents is a new generation, and who decided by an older one does not commit. */
+static void test_policy_generation(void **state)
+{
+	struct document d = fx_document(DOCUMENT_MODEL, "m", 1, 1), w = fx_document(DOCUMENT_WITHDRAW, "w", 1, 9);
+	uint64_t seen[6], n;
+	unsigned docs = 0;
+
+	WITH_STORE;
+	w.target_kind = DOCUMENT_MODEL;
+	w.target_serial = 1;
+	(void)snprintf(w.target_name, sizeof(w.target_name), "m");
+	assert_ok(store_documents(s, count_document, &docs, &seen[0]));
+	assert_ok(fx_document_add(s, &d, BYTES_LIT("envelope"), fx_keyid('b'), FX_NOW));
+	assert_ok(store_documents(s, count_document, &docs, &seen[1]));
+	assert_ok(fx_document_dropped(s, "model", "m", 1, &n));
+	assert_ok(store_documents(s, count_document, &docs, &seen[2]));
+	assert_ok(fx_operator_removed(s, fx_keyid('b'), &n));
+	assert_ok(store_documents(s, count_document, &docs, &seen[3]));
+	assert_ok(fx_document_withdraw(s, &w, BYTES_LIT("env"), fx_keyid('b'), FX_NOW, &n));
+	assert_ok(store_documents(s, count_document, &docs, &seen[4]));
+	/* What is refused moves nothing. */
+	assert_err(E_AUTH_CONFLICT, fx_document_add(s, &d, BYTES_LIT("envelope"), fx_keyid('b'), FX_NOW));
+	assert_ok(store_documents(s, count_document, &docs, &seen[5]));
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(seen[i] < seen[i + 1]);
+		assert_err(E_AUTH_RETRY, store_write(s, generation_is, &seen[i]));
+	}
+	assert_int_equal(seen[4], seen[5]);
+	assert_ok(store_write(s, generation_is, &seen[4]));
 }
 
 static struct err see_keyid(void *ctx, const char *keyid)
@@ -780,6 +814,7 @@ int main(void)
 		cmocka_unit_test(test_revoked_instance_stays),
 		cmocka_unit_test(test_documents_and_serials),
 		cmocka_unit_test(test_withdrawal_moves_the_right_hosts),
+		cmocka_unit_test(test_policy_generation),
 		cmocka_unit_test(test_keyids),
 		cmocka_unit_test(test_trust_and_clients),
 		cmocka_unit_test(test_lists_and_counts),

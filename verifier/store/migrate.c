@@ -22,10 +22,12 @@
  */
 static const char schema_1[] =
 	"CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), time_high INTEGER NOT NULL,"
-	" prune_horizon INTEGER NOT NULL, epoch_floor INTEGER NOT NULL, probe INTEGER NOT NULL) STRICT;"
-	"INSERT INTO meta VALUES (1, 0, 0, 1, 0);"
+	" prune_horizon INTEGER NOT NULL, epoch_floor INTEGER NOT NULL,"
+	" policy_generation INTEGER NOT NULL, probe INTEGER NOT NULL) STRICT;"
+	"INSERT INTO meta VALUES (1, 0, 0, 1, 1, 0);"
 	"CREATE TRIGGER meta_forward BEFORE UPDATE ON meta"
 	" WHEN NEW.time_high < OLD.time_high OR NEW.prune_horizon < OLD.prune_horizon OR NEW.epoch_floor < OLD.epoch_floor"
+	" OR NEW.policy_generation < OLD.policy_generation"
 	" BEGIN SELECT RAISE(ABORT, 'never back'); END;"
 
 	"CREATE TABLE once (space TEXT NOT NULL, value BLOB NOT NULL CHECK (length(value) BETWEEN 1 AND 64),"
@@ -40,7 +42,6 @@ static const char schema_1[] =
 	" version INTEGER NOT NULL DEFAULT 1, epoch INTEGER NOT NULL, verdict INTEGER NOT NULL DEFAULT 0,"
 	" verdict_expires INTEGER NOT NULL DEFAULT 0 CHECK (verdict_expires = 0 OR verdict_expires > verdict),"
 	" host_doc BLOB NOT NULL DEFAULT (zeroblob(32)) CHECK (length(host_doc) = 32),"
-	" policy BLOB NOT NULL DEFAULT (zeroblob(32)) CHECK (length(policy) = 32),"
 	" docs BLOB NOT NULL DEFAULT (x'') CHECK (length(docs) % 32 = 0),"
 	" state BLOB NOT NULL, explanation BLOB NOT NULL DEFAULT (x'')) STRICT;"
 	"CREATE TRIGGER host_state_forward BEFORE UPDATE ON host_state"

@@ -8,7 +8,7 @@
 
 #define HOST_ENDED_ \
 	"epoch = epoch + 1, version = version + 1, verdict_expires = 0, docs = x'', " \
-	"host_doc = zeroblob(32), policy = zeroblob(32)"
+	"host_doc = zeroblob(32)"
 
 #define SQL_TABLE(X)                                                                                           \
 	X(SQL_BEGIN, "BEGIN IMMEDIATE")                                                                        \
@@ -29,7 +29,7 @@
 	  "DELETE FROM credential WHERE expires < (SELECT prune_horizon FROM meta) - 3600")                    \
                                                                                                                \
 	X(SQL_HOST_GET,                                                                                        \
-	  "SELECT h.record, s.state, s.version, s.epoch, s.verdict, s.verdict_expires, s.host_doc, s.policy "  \
+	  "SELECT h.record, s.state, s.version, s.epoch, s.verdict, s.verdict_expires, s.host_doc "            \
 	  "FROM host h JOIN host_state s ON s.host = h.id WHERE h.id = ?1")                                    \
 	X(SQL_HOST_RECORD, "SELECT record FROM host WHERE id = ?1")                                            \
 	X(SQL_HOST_ADD, "INSERT INTO host (id, ek_sha256, record, enrolled) VALUES (?1, ?2, ?3, ?4)")          \
@@ -38,7 +38,7 @@
 	X(SQL_HOST_EPOCH, "SELECT version, epoch FROM host_state WHERE host = ?1")                             \
 	X(SQL_HOST_VERDICT,                                                                                    \
 	  "UPDATE host_state SET status = ?2, state = ?3, epoch = ?4, version = version + 1, verdict = ?5, "   \
-	  "verdict_expires = ?6, host_doc = ?7, policy = ?8, docs = ?9, explanation = ?10 WHERE host = ?1")    \
+	  "verdict_expires = ?6, host_doc = ?7, docs = ?8, explanation = ?9 WHERE host = ?1")                  \
 	X(SQL_HOST_EXPLANATION, "SELECT explanation FROM host_state WHERE host = ?1")                          \
 	X(SQL_HOST_RESET,                                                                                      \
 	  "UPDATE host_state SET " HOST_ENDED_ ", status = ?2, state = ?3, verdict = 0, explanation = x'' "    \
@@ -81,6 +81,9 @@
 	X(SQL_TASK_END, "INSERT INTO task_ended (task) VALUES (?1) ON CONFLICT DO NOTHING")                    \
 	X(SQL_TASK_REVOKE, "UPDATE credential SET revoked = 1 WHERE task = ?1 AND revoked = 0")                \
                                                                                                                \
+	X(SQL_READ_BEGIN, "BEGIN")                                                                             \
+	X(SQL_POLICY_GENERATION, "SELECT policy_generation FROM meta")                                         \
+	X(SQL_POLICY_MOVE, "UPDATE meta SET policy_generation = policy_generation + 1")                        \
 	X(SQL_DOCUMENT_HIGH, "SELECT serial FROM document_high WHERE kind = ?1 AND name = ?2")                 \
 	X(SQL_DOCUMENT_RAISE,                                                                                  \
 	  "INSERT INTO document_high (kind, name, serial) VALUES (?1, ?2, ?3) "                                \

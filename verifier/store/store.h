@@ -75,7 +75,6 @@ struct host_row {
 	uint64_t epoch;                   /* every credential of an older epoch is dead */
 	int64_t verdict_s, verdict_expires_s;
 	uint8_t host_doc[32];             /* document that the last passed verdict used; zero: none */
-	uint8_t policy[32];               /* policy digest of the last verdict; zero: none */
 };
 void host_row_done(struct host_row *h);
 #define cleanup_host_row cleanup(host_row_done)
@@ -104,7 +103,7 @@ struct verdict_write {
 	struct bytes explanation;         /* JSON */
 	size_t n_docs;
 	const uint8_t (*docs)[32];        /* every document that the verdict used */
-	uint8_t host_doc[32], policy[32];
+	uint8_t host_doc[32];
 	size_t n_instances;
 	const struct instance_row *instance; /* the live ones, with a key; all others of the host are dropped. E_AUTH_CONFLICT: another host has that key */
 };
@@ -183,11 +182,22 @@ must_check struct err txn_operator_removed(struct txn *t, const char *keyid, uin
 /* The same for one document: when its operator may no longer sign it. The document stays. */
 must_check struct err txn_document_dropped(struct txn *t, const char *kind, const char *name, uint64_t serial,
 					   uint64_t *ret_n_hosts);
-/* Calls fn for each document that is accepted and not withdrawn; keyid as signed. A failure of fn ends the walk and is returned. */
+/*
+ * The policy generation: moves in every transaction that adds, withdraws or
+ * drops a document. Who decided by documents of a generation commits only if
+ * it still is that one, so that nothing withdrawn decides after its
+ * withdrawal. E_AUTH_RETRY.
+ */
+must_check struct err txn_policy_check(struct txn *t, uint64_t generation);
+/*
+ * Calls fn for each document that is accepted and not withdrawn, but for
+ * withdrawals; keyid as signed. A failure of fn ends the walk and is returned.
+ * *ret_generation: of exactly these documents; may be NULL.
+ */
 must_check struct err store_documents(struct store *s,
 				      struct err (*fn)(void *ctx, struct bytes envelope, const char *keyid,
 						       const char *kind, const char *name, uint64_t serial),
-				      void *ctx);
+				      void *ctx, uint64_t *ret_generation);
 must_check struct err store_document_keyids(struct store *s, struct err (*fn)(void *ctx, const char *keyid), void *ctx);
 
 /* --- trust anchors for EK certificates --- */

@@ -2,6 +2,27 @@
 /* Operator documents, as they were signed, and the serials that never go back. */
 #include "verifier/store/internal.h"
 
+static struct err generation(struct conn *c, uint64_t *ret)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	bool row;
+	struct err e;
+
+	if (failed(e = stmt_get(c, SQL_POLICY_GENERATION, &st)) || failed(e = stmt_step(st, &row)))
+		return e;
+	return row ? column_u64(st, 0, ret) : ERR(E_LOCAL_STORE);
+}
+
+struct err txn_policy_check(struct txn *t, uint64_t expected)
+{
+	uint64_t now;
+	struct err e = generation(t->c, &now);
+
+	if (failed(e))
+		return e;
+	return now == expected ? ERR(E_OK) : ERR(E_AUTH_RETRY);
+}
+
 static struct err bind_kind_name(sqlite3_stmt *st, const char *kind, const char *name)
 {
 	struct err e = bind_text(st, 1, kind);
@@ -62,7 +83,8 @@ struct err txn_document_add(struct txn *t, const struct document *d, struct byte
 	const char *kind = document_kind_name(d->kind);
 	struct err e;
 
-	if (failed(e = check_serial(t, kind, d->name, d->serial)) || failed(e = insert(t, d, envelope, keyid, now_s)))
+	if (failed(e = check_serial(t, kind, d->name, d->serial)) ||
+	    failed(e = insert(t, d, envelope, keyid, now_s)) || failed(e = conn_run(t->c, SQL_POLICY_MOVE)))
 		return e;
 	return raise_serial(t, kind, d->name, d->serial);
 }
@@ -153,7 +175,7 @@ struct err txn_operator_removed(struct txn *t, const char *keyid, uint64_t *ret_
 	uint64_t found;
 	struct err e;
 
-	if (failed(e = stmt_get(t->c, SQL_DOCUMENT_BY_KEY, &st)) || failed(e = bind_text(st, 1, keyid)))
+	if (failed(e = conn_run(t->c, SQL_POLICY_MOVE)) || failed(e = stmt_get(t->c, SQL_DOCUMENT_BY_KEY, &st)) || failed(e = bind_text(st, 1, keyid)))
 		return e;
 	return end_hosts_of(t, st, &found, ret_n_hosts);
 }
@@ -165,18 +187,17 @@ struct err txn_document_dropped(struct txn *t, const char *kind, const char *nam
 	uint64_t found;
 	struct err e;
 
-	if (failed(e = stmt_get(t->c, SQL_DOCUMENT_DIGEST, &st)) || failed(e = bind_kind_name(st, kind, name)) ||
+	if (failed(e = conn_run(t->c, SQL_POLICY_MOVE)) || failed(e = stmt_get(t->c, SQL_DOCUMENT_DIGEST, &st)) || failed(e = bind_kind_name(st, kind, name)) ||
 	    failed(e = bind_u64(st, 3, serial)))
 		return e;
 	return end_hosts_of(t, st, &found, ret_n_hosts);
 }
 
-struct err store_documents(struct store *s,
-			   struct err (*fn)(void *ctx, struct bytes envelope, const char *keyid, const char *kind,
-					    const char *name, uint64_t serial),
-			   void *ctx)
+typedef struct err (*document_fn)(void *ctx, struct bytes envelope, const char *keyid, const char *kind,
+				  const char *name, uint64_t serial);
+
+static struct err walk_documents(struct conn *c, document_fn fn, void *ctx)
 {
-	cleanup_reader struct reader r = READER(s);
 	cleanup_stmt sqlite3_stmt *st = NULL;
 	char keyid[65], kind[16], name[65];
 	struct bytes envelope;
@@ -184,7 +205,7 @@ struct err store_documents(struct store *s,
 	bool row;
 	struct err e;
 
-	if (failed(e = stmt_get(r.c, SQL_DOCUMENTS, &st)))
+	if (failed(e = stmt_get(c, SQL_DOCUMENTS, &st)))
 		return e;
 	for (;;) {
 		if (failed(e = stmt_step(st, &row)))
@@ -197,6 +218,28 @@ struct err store_documents(struct store *s,
 		    failed(e = fn(ctx, envelope, keyid, kind, name, serial)))
 			return e;
 	}
+}
+
+struct err store_documents(struct store *s, document_fn fn, void *ctx, uint64_t *ret_generation)
+{
+	cleanup_reader struct reader r = READER(s);
+	uint64_t n;
+	struct err e, end;
+
+	/* One transaction, so that the generation is that of the documents. */
+	if (failed(e = conn_run(r.c, SQL_READ_BEGIN)))
+		return e;
+	e = generation(r.c, &n);
+	if (!failed(e))
+		e = walk_documents(r.c, fn, ctx);
+	end = conn_run(r.c, SQL_ROLLBACK);
+	if (failed(end) && !sqlite3_get_autocommit(r.c->db))
+		end = conn_exec(r.c, "ROLLBACK");
+	if (failed(e) || failed(e = end))
+		return e;
+	if (ret_generation != NULL)
+		*ret_generation = n;
+	return ERR(E_OK);
 }
 
 struct err store_document_keyids(struct store *s, struct err (*fn)(void *ctx, const char *keyid), void *ctx)

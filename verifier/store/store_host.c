@@ -4,9 +4,6 @@
 
 #include "verifier/store/internal.h"
 
-/* 256 instances with all their digests, and the ids of those that are gone. */
-#define LIMIT_STATE (1 * MIB)
-
 void host_row_done(struct host_row *h)
 {
 	host_record_free(h->record);
@@ -21,8 +18,7 @@ static struct err read_host(sqlite3_stmt *st, struct host_row *h)
 
 	if (failed(e = column_blob(st, 0, &record)) || failed(e = column_blob(st, 1, &state)) ||
 	    failed(e = column_u64(st, 2, &h->version)) || failed(e = column_u64(st, 3, &h->epoch)) ||
-	    failed(e = column_exact(st, 6, h->host_doc, sizeof(h->host_doc))) ||
-	    failed(e = column_exact(st, 7, h->policy, sizeof(h->policy))))
+	    failed(e = column_exact(st, 6, h->host_doc, sizeof(h->host_doc))))
 		return e;
 	h->verdict_s = column_i64(st, 4);
 	h->verdict_expires_s = column_i64(st, 5);
@@ -98,7 +94,7 @@ static struct err add_record(struct txn *t, const char *id, const struct host_re
 static struct err add_state(struct txn *t, const char *id)
 {
 	cleanup_stmt sqlite3_stmt *st = NULL;
-	cleanup_buf struct buf b = BUF_INIT(LIMIT_STATE);
+	cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
 	cleanup_host_state struct host_state state;
 	uint64_t changes;
 	struct err e;
@@ -147,7 +143,7 @@ static struct err run_for_host(struct txn *t, enum sql_id id, const char *host, 
 struct err txn_host_clear(struct txn *t, const char *id)
 {
 	cleanup_stmt sqlite3_stmt *st = NULL;
-	cleanup_buf struct buf b = BUF_INIT(LIMIT_STATE);
+	cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
 	cleanup_host_state struct host_state state;
 	uint64_t changes;
 	bool any;

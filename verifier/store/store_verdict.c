@@ -4,7 +4,6 @@
 
 #include "verifier/store/internal.h"
 
-#define LIMIT_STATE (1 * MIB)
 #define MAX_VERDICT_DOCS (4 * LIMIT_INSTANCES + 2)
 
 /* Whether the row is still the one that was appraised. */
@@ -29,7 +28,7 @@ static struct err compare_row(struct txn *t, const struct verdict_write *v)
 static struct err write_row(struct txn *t, const struct verdict_write *v, uint64_t epoch)
 {
 	cleanup_stmt sqlite3_stmt *st = NULL;
-	cleanup_buf struct buf state = BUF_INIT(LIMIT_STATE);
+	cleanup_buf struct buf state = BUF_INIT(HOST_STATE_MAX);
 	uint64_t changes;
 	struct err e;
 
@@ -40,9 +39,8 @@ static struct err write_row(struct txn *t, const struct verdict_write *v, uint64
 	    failed(e = bind_blob(st, 3, buf_bytes(&state))) || failed(e = bind_u64(st, 4, epoch)) ||
 	    failed(e = bind_i64(st, 5, v->now_s)) || failed(e = bind_i64(st, 6, v->passed ? v->expires_s : 0)) ||
 	    failed(e = bind_blob(st, 7, BYTES_ARR(v->host_doc))) ||
-	    failed(e = bind_blob(st, 8, BYTES_ARR(v->policy))) ||
-	    failed(e = bind_blob(st, 9, BYTES(v->docs, v->n_docs * 32))) ||
-	    failed(e = bind_blob(st, 10, v->explanation)) || failed(e = stmt_run(st, &changes)))
+	    failed(e = bind_blob(st, 8, BYTES(v->docs, v->n_docs * 32))) ||
+	    failed(e = bind_blob(st, 9, v->explanation)) || failed(e = stmt_run(st, &changes)))
 		return e;
 	return changes == 1 ? ERR(E_OK) : ERR(E_BUG);
 }
