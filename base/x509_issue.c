@@ -287,7 +287,9 @@ struct err cert_issue(const struct cert_spec *s, const struct key *subject_key, 
 
 	if (x == NULL)
 		return ossl_failed(E_LOCAL_CRYPTO);
-	if (s->common_name == NULL || signer == NULL || !issuer_key->is_private || !key_equal(signer, issuer_key))
+	if (signer == NULL)
+		return issuer->key_err;
+	if (s->common_name == NULL || !issuer_key->is_private || !key_equal(signer, issuer_key))
 		return ERR(E_BUG);
 	if (X509_set_version(x, X509_VERSION_3) != 1 || X509_set_pubkey(x, subject_key->pkey) != 1)
 		return ossl_failed(E_LOCAL_CRYPTO);

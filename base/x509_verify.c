@@ -283,7 +283,11 @@ static struct err explain(X509_STORE_CTX *ctx, const struct cert *leaf, struct r
 	return refuse(reterr, subject, X509_verify_cert_error_string(code));
 }
 
-/* The chain as built: some of it may be configured here, and that is held to the same rules. */
+/*
+ * The chain as built: some of it may be configured here, and that is held to
+ * the same rules. That intermediates are CAs by basicConstraints is OpenSSL's
+ * rule, that anchors are is trust_add()'s.
+ */
 static struct err check_built_chain(X509_STORE_CTX *ctx, struct reason *reterr)
 {
 	STACK_OF(X509) *built = X509_STORE_CTX_get0_chain(ctx);
@@ -297,8 +301,6 @@ static struct err check_built_chain(X509_STORE_CTX *ctx, struct reason *reterr)
 
 		if (failed(e = x509_name_text(X509_get_subject_name(x), subject)))
 			return e;
-		if (X509_check_ca(x) != 1)
-			return refuse(reterr, subject, "not a CA certificate by its basicConstraints");
 		if (failed(e = check_link(x, subject, reterr)))
 			return e;
 	}
