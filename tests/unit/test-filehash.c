@@ -98,6 +98,28 @@ static void reads_whole(void **state)
 	assert_int_equal(close(dir), 0);
 }
 
+/* Another file than the one whose identity was taken is not even read. */
+static void another_file(void **state)
+{
+	int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct hash_item item = { .path = "file" };
+	struct reason why = { "" };
+	struct stat st;
+
+	(void)state;
+	put_text("old", "x");
+	put_text("file", "x");
+	assert_int_equal(stat("old", &st), 0);
+	file_id_of(&st, &item.id);
+	assert_err(filehash_run(dir, 1, &item, NULL, &why), E_PEER_CHANGED);
+	assert_string_equal(why.text, "file changed before it was read");
+	assert_int_equal(stat("file", &st), 0);
+	file_id_of(&st, &item.id);
+	assert_ok(filehash_run(dir, 1, &item, NULL, &why));
+	assert_hex(item.sha256, "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881");
+	assert_int_equal(close(dir), 0);
+}
+
 /* Each member of the identity on its own. */
 static void identity(void **state)
 {
@@ -140,6 +162,7 @@ int main(void)
 		TEST(W5_changed_in_the_middle),
 		TEST(no_link_on_the_way),
 		TEST(reads_whole),
+		TEST(another_file),
 		TEST(identity),
 		TEST(nothing_to_hash),
 	};

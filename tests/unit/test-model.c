@@ -243,7 +243,7 @@ static void W5_special_files(void **state)
 static void W5_names(void **state)
 {
 	static const char *const bad[] = { "\xff",	  "a\nb",	   "tab\there", "\x1b[31m",   "\x7f",
-					   "\xc2\x9b" "31m", "\xed\xa0\x80", "\xc0\xaf",   "cut\xe2\x82" };
+					   "\xc2\x9b", "\xed\xa0\x80", "\xc0\xaf",   "cut\xe2\x82" };
 	static const char *const good[] = { "file (copy).bin", "\xe6\xa8\xa1\xe5\x9e\x8b.bin", "..hidden", "back\\slash",
 					    "\xc2\xa0" };
 	char path[64];

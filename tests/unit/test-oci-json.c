@@ -105,6 +105,11 @@ static void reasons_name_the_place(void **state)
 	assert_err(oci_index_parse(BYTES_LIT("{\"schemaVersion\":2,\"manifests\":[],\"layers\":[]}"), &index, &why),
 		   E_PEER_UNKNOWN_KEY);
 	assert_non_null(strstr(why.text, "ambiguous"));
+	assert_err(oci_index_parse(BYTES_LIT("{\"schemaVersion\":2,\"mediaType\":"
+					     "\"application/vnd.docker.distribution.manifest.list.v2+json\"}"),
+				   &index, &why),
+		   E_PEER_UNSUPPORTED);
+	assert_non_null(strstr(why.text, "copy the image to OCI format"));
 }
 
 int main(void)
