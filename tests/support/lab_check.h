@@ -34,7 +34,9 @@ static inline void appraise_it(struct lab *l, struct verdict *v)
 
 /*
  * This check fails and no other does: were it not there, the evidence would
- * pass. Behind a gate nothing has run.
+ * pass. Behind a gate nothing has run, and an instance whose key was refused
+ * is one without a certified key (C-key). Without a log that replays, what
+ * would be judged by it has not run.
  */
 static inline void only_failure(const struct verdict *v, const char *id)
 {
@@ -51,6 +53,10 @@ static inline void only_failure(const struct verdict *v, const char *id)
 
 		if (i > row && appraise_check(row).gate)
 			want = CHECK_NOT_RUN;
+		if (id[0] == 'C' && i == row_of("C-key"))
+			want = CHECK_FAIL;
+		if (i > row && row == row_of("W1") && v->result[i] == CHECK_NOT_RUN)
+			continue;
 		if (v->result[i] != want) {
 			print_failures(v);
 			fail_msg("%s: check %s is \"%s\"", id, appraise_check(i).id, check_result_name(v->result[i]));
