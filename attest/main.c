@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* assay-attest: the host side of Assay. */
+#include <string.h>
+
+#include "attest/app.h"
+
+static const struct verb verbs[] = {
+	{ "enrol", "enroll", "", "enrol this host's TPM with a verifier", verb_enrol },
+	{ "run", NULL, "-- CMD [ARG...]", "measure an image and a model, then run a command for them", verb_run },
+	{ "attest", NULL, "", "measure live instances again and attest this host", verb_attest },
+	{ "token", NULL, "", "get an access token for an instance", verb_token },
+	{ "proof", NULL, "", "print a DPoP proof by an instance's key", verb_proof },
+	{ "status", NULL, "", "show enrolment, boot, workload log and instances", verb_status },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct opt json = { "json", OPT_FLAG, NULL, NULL, "print JSON", 0 };
+	struct opt common[CONF_OPTS + 1];
+	struct app app = { 0 };
+	const struct program program = {
+		.name = "assay-attest",
+		.help = "Attest this host and the AI agents on it with its TPM.",
+		.verbs = verbs,
+		.n_verbs = array_len(verbs),
+		.common = common,
+		.n_common = array_len(common),
+	};
+
+	/* TSS libraries write their own view of failures to stderr; ours is in the reasons. */
+	(void)setenv("TSS2_LOG", "all+NONE", 0);
+	app.program = &program;
+	conf_options(&app.flags, common);
+	common[CONF_OPTS] = json;
+	common[CONF_OPTS].to = &app.json;
+	return program_main(&program, &app, argc, argv);
+}
