@@ -144,14 +144,14 @@ static void digest_pair(const char *text, uint8_t first[32], uint8_t second[32])
 	must(sha256(BYTES(first, 32), second));
 }
 
-size_t lab_start(struct lab *l, const char *agent, const char *image, const char *model)
+size_t lab_start_key(struct lab *l, const char *agent, const char *image, const char *model, struct softtpm_key *key)
 {
 	struct workload_event ev = { .kind = WORKLOAD_START, .agent = bytes_str(agent) };
 	struct lab_instance *i = &l->instance[l->n_instances];
 
 	if (l->n_instances == LAB_MAX_INSTANCES)
 		abort();
-	must(softtpm_workload_key(l->tpm, &i->key));
+	i->key = key;
 	memset(i->id, (int)(0x10 + l->n_instances), sizeof(i->id));
 	i->live = true;
 	memcpy(ev.instance, i->id, sizeof(ev.instance));
@@ -161,6 +161,14 @@ size_t lab_start(struct lab *l, const char *agent, const char *image, const char
 	ev.key_name = tpm_name_bytes(&i->key->name);
 	lab_record(l, &ev);
 	return l->n_instances++;
+}
+
+size_t lab_start(struct lab *l, const char *agent, const char *image, const char *model)
+{
+	struct softtpm_key *key = NULL;
+
+	must(softtpm_workload_key(l->tpm, &key));
+	return lab_start_key(l, agent, image, model, key);
 }
 
 void lab_end(struct lab *l, size_t instance)

@@ -64,6 +64,8 @@ void lab_record(struct lab *l, const struct workload_event *ev);
 /* Appends to the log what was extended, but with another number or register. */
 void lab_record_as(struct lab *l, const struct workload_event *ev, uint64_t recnum, uint32_t pcr);
 size_t lab_start(struct lab *l, const char *agent, const char *image, const char *model);
+/* The same with this key, which it takes. */
+size_t lab_start_key(struct lab *l, const char *agent, const char *image, const char *model, struct softtpm_key *key);
 void lab_end(struct lab *l, size_t instance);
 void lab_changed(struct lab *l, size_t instance, const char *image, const char *model);
 void lab_boot_id(const struct lab *l, uint8_t ret[BOOT_ID_LEN]);

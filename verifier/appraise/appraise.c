@@ -60,7 +60,6 @@ static const struct {
 	[ROW_KEY_NAME] = { "C2", "certified Names are those of the public areas", false, false, row_key_name },
 	[ROW_KEY_PARENT] = { "C-parent", "keys hang below this boot's null primary", false, false, row_key_parent },
 	[ROW_KEY_BOOT] = { "C8", "keys are certified in the boot of the quote", false, false, row_key_boot },
-	[ROW_KEY_WHOLE] = { "C-whole", "whole certifications equal the expected ones", false, false, row_key_whole },
 	[ROW_KEYS_ALL] = { "C-key", "every live instance has a certified key", false, false, row_keys_all },
 	[ROW_HOST_DOCUMENT] = { "N7", "an operator has approved this machine", false, true, row_host_document },
 	[ROW_PLATFORM] = { "P-platform", "registers equal one approved vector", true, false, row_platform },

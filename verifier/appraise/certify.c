@@ -42,32 +42,6 @@ struct err certified_signature(const struct work *w, const struct evidence_key *
 	return ERR(E_OK);
 }
 
-struct err certified_nonce(const struct work *w, const struct certified *c, struct reason *reterr)
-{
-	uint8_t want[32];
-	struct err e;
-
-	if (failed(e = evidence_key_extra_data(w->claims.nonce, w->ev.claims, tpm_name_bytes(&c->name), want)))
-		return e;
-	if (!bytes_eq_secret(c->attest.extra_data, BYTES_ARR(want)))
-		return refuse(reterr, "the certification is for another nonce, other claims or another key");
-	return ERR(E_OK);
-}
-
-struct err certified_name(const struct certified *c, struct reason *reterr)
-{
-	if (!bytes_eq(c->attest.name, tpm_name_bytes(&c->name)))
-		return refuse(reterr, "the certified Name is not that of the public area");
-	return ERR(E_OK);
-}
-
-struct err certified_parent(const struct certified *c, const struct tpm_name *qualified_name, struct reason *reterr)
-{
-	if (!bytes_eq(c->attest.qualified_name, tpm_name_bytes(qualified_name)))
-		return refuse(reterr, "the certified key hangs below another parent than the null primary of this boot");
-	return ERR(E_OK);
-}
-
 struct err certified_boot(const struct work *w, const struct certified *c, struct reason *reterr)
 {
 	const struct tpm_clock *q = &w->quote.clock, *k = &c->attest.clock;
@@ -79,8 +53,21 @@ struct err certified_boot(const struct work *w, const struct certified *c, struc
 	return ERR(E_AUTH_REFUSED);
 }
 
-struct err certified_whole(const struct work *w, const struct certified *c, const struct tpm_name *qualified_name,
-			   struct reason *reterr)
+/* Which part of a structure that differs is to blame. Whatever the answer, it differs. */
+static enum certified_fault blame(const struct certified *c, struct bytes extra_data,
+				  const struct tpm_name *qualified_name)
+{
+	if (!bytes_eq_secret(c->attest.extra_data, extra_data))
+		return CERTIFIED_OTHER_NONCE;
+	if (!bytes_eq(c->attest.name, tpm_name_bytes(&c->name)))
+		return CERTIFIED_OTHER_NAME;
+	if (!bytes_eq(c->attest.qualified_name, tpm_name_bytes(qualified_name)))
+		return CERTIFIED_OTHER_PARENT;
+	return CERTIFIED_OTHERWISE;
+}
+
+struct err certified_compare(const struct work *w, const struct certified *c, const struct tpm_name *qualified_name,
+			     enum certified_fault *ret)
 {
 	cleanup_buf struct buf want = BUF_INIT(LIMIT_TPM2B);
 	uint8_t extra_data[32];
@@ -89,7 +76,25 @@ struct err certified_whole(const struct work *w, const struct certified *c, cons
 	if (failed(e = evidence_key_extra_data(w->claims.nonce, w->ev.claims, tpm_name_bytes(&c->name), extra_data)) ||
 	    failed(e = tpm_certify_expected(&c->attest, BYTES_ARR(extra_data), &c->name, qualified_name, &want)))
 		return e;
+	*ret = CERTIFIED_AS_EXPECTED;
 	if (!bytes_eq(buf_bytes(&want), c->attest.raw))
-		return refuse(reterr, "the certification differs from the one that we build");
+		*ret = blame(c, BYTES_ARR(extra_data), qualified_name);
 	return ERR(E_OK);
+}
+
+const char *certified_fault_text(enum certified_fault f)
+{
+	switch (f) {
+	case CERTIFIED_AS_EXPECTED:
+		return "as expected";
+	case CERTIFIED_OTHER_NONCE:
+		return "the certification is for another nonce, other claims or another key";
+	case CERTIFIED_OTHER_NAME:
+		return "the certified Name is not that of the public area";
+	case CERTIFIED_OTHER_PARENT:
+		return "the certified key hangs below another parent than the null primary of this boot";
+	case CERTIFIED_OTHERWISE:
+		break;
+	}
+	return "the certification differs from the one that we build";
 }

@@ -11,18 +11,20 @@ static struct err judge_primary(const struct work *w, struct tpm_name *ret, stru
 {
 	struct certified c;
 	struct tpm_name qualified;
+	enum certified_fault fault;
 	struct err e;
 
 	if (failed(e = certified_area(&w->ev.boot, &c, reterr)) ||
 	    failed(e = tpm_check_null_primary(&c.area, reterr)) ||
 	    failed(e = tpm_qualified_name_primary(TPM_RH_NULL, &c.name, &qualified)) ||
 	    failed(e = certified_signature(w, &w->ev.boot, &c, reterr)) ||
-	    failed(e = certified_nonce(w, &c, reterr)) ||
-	    failed(e = certified_name(&c, reterr)) ||
-	    failed(e = certified_parent(&c, &qualified, reterr)) ||
 	    failed(e = certified_boot(w, &c, reterr)) ||
-	    failed(e = certified_whole(w, &c, &qualified, reterr)))
+	    failed(e = certified_compare(w, &c, &qualified, &fault)))
 		return e;
+	if (fault != CERTIFIED_AS_EXPECTED) {
+		reason_set(reterr, "%s", certified_fault_text(fault));
+		return ERR(E_AUTH_REFUSED);
+	}
 	*ret = c.name;
 	return ERR(E_OK);
 }

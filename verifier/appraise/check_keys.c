@@ -82,13 +82,43 @@ static struct err already(const struct instance *i, struct reason *reterr)
 	return ERR(E_AUTH_REFUSED);
 }
 
+static enum row row_to_blame(enum certified_fault f)
+{
+	switch (f) {
+	case CERTIFIED_OTHER_NONCE:
+		return ROW_KEY_NONCE;
+	case CERTIFIED_OTHER_NAME:
+		return ROW_KEY_NAME;
+	case CERTIFIED_OTHER_PARENT:
+		return ROW_KEY_PARENT;
+	case CERTIFIED_AS_EXPECTED:
+	case CERTIFIED_OTHERWISE:
+		break;
+	}
+	return ROW_KEY_SIGNATURE;
+}
+
+static bool judge_contents(struct candidate *c, const struct certified *cert)
+{
+	struct tpm_name null_qualified, qualified;
+	enum certified_fault fault;
+
+	if (failed(c->e = tpm_qualified_name_primary(TPM_RH_NULL, &c->w->v->next.null_name, &null_qualified)) ||
+	    failed(c->e = tpm_qualified_name_child(&null_qualified, &cert->name, &qualified)) ||
+	    failed(c->e = certified_compare(c->w, cert, &qualified, &fault)))
+		return false;
+	if (fault == CERTIFIED_AS_EXPECTED)
+		return true;
+	reason_set(&c->why, "%s", certified_fault_text(fault));
+	return step(c, row_to_blame(fault), "this nonce, these claims, this key, below this boot's null primary",
+		    ERR(E_AUTH_REFUSED));
+}
+
 static struct err judge_key(struct work *w, size_t index, const struct evidence_key *k)
 {
 	struct candidate c = { .w = w };
 	struct certified cert;
-	struct tpm_name null_qualified, qualified;
 	struct instance *i;
-	struct err e;
 
 	(void)snprintf(c.subject, sizeof(c.subject), "key %zu", index);
 	if (!step(&c, ROW_KEY_AREA, "a TPMT_PUBLIC", certified_area(k, &cert, &c.why)) ||
@@ -96,24 +126,15 @@ static struct err judge_key(struct work *w, size_t index, const struct evidence_
 	    !step(&c, ROW_KEY_ATTRIBUTES, "an unrestricted signing key that was made in and never leaves this TPM",
 		  tpm_check_workload_key(&cert.area, &c.why)))
 		return c.e;
-	if (failed(e = tpm_qualified_name_primary(TPM_RH_NULL, &w->v->next.null_name, &null_qualified)) ||
-	    failed(e = tpm_qualified_name_child(&null_qualified, &cert.name, &qualified)))
-		return e;
 	i = find_by_name(&w->v->next, &cert.name);
 	if (!step(&c, ROW_KEY_MEASURED, "the key of a live instance, once", already(i, &c.why)) ||
 	    !step(&c, ROW_KEY_SIGNATURE, "TPM2_Certify by the attestation key",
 		  certified_signature(w, k, &cert, &c.why)) ||
-	    !step(&c, ROW_KEY_NONCE, "certified for this nonce, these claims and this key",
-		  certified_nonce(w, &cert, &c.why)) ||
-	    !step(&c, ROW_KEY_NAME, "the Name of the public area", certified_name(&cert, &c.why)) ||
-	    !step(&c, ROW_KEY_PARENT, "a child of this boot's null primary",
-		  certified_parent(&cert, &qualified, &c.why)) ||
 	    !step(&c, ROW_KEY_BOOT, "certified in the boot of the quote", certified_boot(w, &cert, &c.why)) ||
-	    !step(&c, ROW_KEY_WHOLE, "the whole structure as we build it",
-		  certified_whole(w, &cert, &qualified, &c.why)))
+	    !judge_contents(&c, &cert))
 		return c.e;
-	e = take_key(&cert.area, i);
-	return undecided(e) || !failed(e) ? e : fail_with(w, ROW_KEY_ALGORITHM, c.subject, "a point on P-256", e, NULL);
+	(void)step(&c, ROW_KEY_ALGORITHM, "a point on P-256", take_key(&cert.area, i));
+	return c.e;
 }
 
 /* Walks all keys. Nothing can be said about them without the log and the null primary. */
@@ -177,11 +198,6 @@ struct err row_key_parent(struct work *w)
 struct err row_key_boot(struct work *w)
 {
 	return keys_walked(w, ROW_KEY_BOOT);
-}
-
-struct err row_key_whole(struct work *w)
-{
-	return keys_walked(w, ROW_KEY_WHOLE);
 }
 
 /* Each instance that runs has a certified key: from this evidence, or from earlier in this boot. */

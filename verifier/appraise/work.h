@@ -19,7 +19,7 @@ enum row {
 	ROW_OVERTAKEN, ROW_RESET, ROW_RESTART, ROW_NEW_BOOT, ROW_POSITION, ROW_NULL_PRIMARY, ROW_BOOT_ID, ROW_FIRMWARE,
 	ROW_LOG, ROW_LOG_ORDER, ROW_LOG_BEGIN, ROW_LOG_ONCE, ROW_LOG_RESUME, ROW_PRESENTED,
 	ROW_KEY_AREA, ROW_KEY_ALGORITHM, ROW_KEY_ATTRIBUTES, ROW_KEY_MEASURED, ROW_KEY_SIGNATURE, ROW_KEY_NONCE,
-	ROW_KEY_NAME, ROW_KEY_PARENT, ROW_KEY_BOOT, ROW_KEY_WHOLE, ROW_KEYS_ALL,
+	ROW_KEY_NAME, ROW_KEY_PARENT, ROW_KEY_BOOT, ROW_KEYS_ALL,
 	ROW_HOST_DOCUMENT, ROW_PLATFORM, ROW_COMPARED, ROW_IMAGE, ROW_MODEL, ROW_CHANGED, ROW_AGENT,
 	N_ROWS
 };
@@ -150,7 +150,6 @@ struct err row_key_nonce(struct work *w);
 struct err row_key_name(struct work *w);
 struct err row_key_parent(struct work *w);
 struct err row_key_boot(struct work *w);
-struct err row_key_whole(struct work *w);
 struct err row_keys_all(struct work *w);
 /* check_platform.c */
 struct err row_host_document(struct work *w);
@@ -164,7 +163,7 @@ struct err row_agent(struct work *w);
 
 /*
  * certify.c: a structure certified by the enrolled AK, step by step, so that
- * each step can have its own row. All but the first only compare.
+ * each step can have its own row.
  */
 struct certified {
 	struct tpm_public area;
@@ -175,17 +174,23 @@ must_check struct err certified_area(const struct evidence_key *k, struct certif
 /* C1: structure, scheme, signature, magic, type, signer. */
 must_check struct err certified_signature(const struct work *w, const struct evidence_key *k, struct certified *c,
 					  struct reason *reterr);
-/* C5 */
-must_check struct err certified_nonce(const struct work *w, const struct certified *c, struct reason *reterr);
-/* C2 */
-must_check struct err certified_name(const struct certified *c, struct reason *reterr);
-must_check struct err certified_parent(const struct certified *c, const struct tpm_name *qualified_name,
-				       struct reason *reterr);
 /* C8 */
 must_check struct err certified_boot(const struct work *w, const struct certified *c, struct reason *reterr);
-/* Q16 for a certify */
-must_check struct err certified_whole(const struct work *w, const struct certified *c,
-				      const struct tpm_name *qualified_name, struct reason *reterr);
+/*
+ * C5, C2, Q16: the whole structure as we would have written it for this nonce,
+ * these claims and this key, with clock, firmware version and signer copied
+ * over; and, where it differs, which part is to blame.
+ */
+enum certified_fault {
+	CERTIFIED_AS_EXPECTED,
+	CERTIFIED_OTHER_NONCE,
+	CERTIFIED_OTHER_NAME,
+	CERTIFIED_OTHER_PARENT,
+	CERTIFIED_OTHERWISE,
+};
+must_check struct err certified_compare(const struct work *w, const struct certified *c,
+					const struct tpm_name *qualified_name, enum certified_fault *ret);
+const char *certified_fault_text(enum certified_fault f);
 
 /* An approval of these contents, one that the agent names where there is one; agent may be NULL. */
 const struct document *approved_image(const struct work *w, const struct image_digests *d, bool include_expired,
