@@ -575,7 +575,7 @@ class Lab:
 		self.hosts.append(h)
 		return h
 
-	def make_world(self, host):
+	def make_world(self, host, *platform_options):
 		"""
 		Documents under which the agent "agent" passes: image "img", model "mdl", platform "plat" with the registers
 		that this enrolled host (Host or Rogue) quotes, scopes "read" and "write" for RESOURCE.
@@ -589,7 +589,7 @@ class Lab:
 		self.approve("image", "img", "--layout", self.path("img"))
 		self.approve("model", "mdl", "--path", self.path("mdl"), "--version-name", "1")
 		host.show_registers()
-		self.approve("platform", "plat", "--from", host.id, "--pcrs", "0-7")
+		self.approve("platform", "plat", "--from", host.id, "--pcrs", "0-7", *platform_options)
 		self.approve_agent()
 
 	def approve_agent(self, name="agent", *more):
@@ -691,30 +691,36 @@ class Host:
 		"""An agent that lives until it is told to end; gives a Running."""
 		return Running(self, **k)
 
+	def token(self, instance, status=0, scope="read", resource=RESOURCE, task="task-1", expected="60s"):
+		p = self.cmd("token", "--instance", instance, "--scope", scope, "--resource", resource, "--task", task,
+			     "--expected", expected, status=status)
+		return p.stdout.strip() if status == 0 else p
+
+	def proof(self, instance, token, method="GET", url=RESOURCE + "/things", nonce=None, status=0):
+		path = self.lab.path("token-%s" % instance)
+		with open(path, "w") as f:
+			f.write(token + "\n")
+		p = self.cmd("proof", "--instance", instance, "--method", method, "--url", url, "--token-file", path,
+			     *(["--nonce", nonce] if nonce else []), status=status)
+		return p.stdout.strip() if status == 0 else p
+
+	def log_files(self):
+		return sorted(f for f in os.listdir(self.state) if f.startswith("workload-"))
+
 
 class Running:
 	"""assay-attest run with a command that waits for its standard input to end."""
 
 	def __init__(self, host, **k):
 		self.host = host
-		before = set(self.instances())
 		self.log = host.lab.path("run-%d.log" % len(host.lab.children))
 		with open(self.log, "w") as log:
-			self.p = host.lab.spawn(*host.run_argv("/bin/sh", "-c", "echo ready; read x; exit 0", **k),
+			self.p = host.lab.spawn(*host.run_argv("/bin/sh", "-c", "echo $ASSAY_INSTANCE; read x; exit 0", **k),
 						stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
-		line = self.p.stdout.readline()
-		if line != "ready\n":
+		self.instance = self.p.stdout.readline().strip()
+		if not self.instance:
 			self.p.wait(DEADLINE_S)
 			raise Failure("run did not start its command: status %d\n%s" % (self.p.returncode, read_text(self.log)))
-		new = set(self.instances()) - before
-		equal(len(new), 1, "new instances")
-		self.instance = new.pop()
-
-	def instances(self):
-		try:
-			return os.listdir(os.path.join(self.host.state, "instances"))
-		except FileNotFoundError:
-			return []
 
 	def stop(self, status=0):
 		self.p.stdin.close()

@@ -9,7 +9,7 @@ import struct
 import tpm
 from lab import equal, failed_check, passed
 from tpm import ENDORSEMENT, NULL, SHA256, Tpm, name_of
-from wire import Pairs, b64u, cbor, sha256, unb64u
+from wire import Pairs, b64u, cbor, sha256, unb64u, uncbor_at
 
 WORKLOAD_PCR = 13
 CONTENT_TYPE = 16723
@@ -44,6 +44,10 @@ def event_start(instance, agent, image, model, key_name, args=bytes(32)):
 
 def event_end(instance):
 	return cbor({0: 3, 2: instance})
+
+
+def event_resume(restart):
+	return cbor({0: 4, 8: restart})
 
 
 def certified(public, attest, signature):
@@ -110,6 +114,14 @@ class Rogue:
 		"""The log of a boot that is over."""
 		self.log, self.n_records, self.keys = b"", 0, {}
 
+	def reboot(self, begin=True):
+		"""A TPM reset, the firmware's measurements, and a new log."""
+		self.lab.harness("reset", "--index", str(self.index))
+		self.lab.boot_measurements(self.index)
+		self.forget()
+		if begin:
+			self.begin()
+
 	def tpm(self):
 		return Tpm(self.lab.tpm_socket(self.index))
 
@@ -169,6 +181,14 @@ class Rogue:
 		if log:
 			self.log += record(self.n_records, content)
 			self.n_records += 1
+
+	def contents(self):
+		"""The events of the log, in order."""
+		out, off = [], 0
+		while off < len(self.log):
+			rec, off = uncbor_at(self.log, off)
+			out.append(rec[CONTENT_TYPE])
+		return out
 
 	def begin(self):
 		self.append(event_begin())
@@ -233,7 +253,7 @@ class Rogue:
 	def collect(self, challenge=None, claims=None, quote=None, select=None, certify=None, signer=None, present_all=False):
 		"""
 		Evidence for a challenge. Hooks:
-		  claims(dict)                       changes the claims before they are signed
+		  claims(dict)                       changes the claims before they are signed, or gives them as bytes
 		  quote(t, ak, qualifying, banks)    in place of TPM2_Quote
 		  select                             [(algorithm, mask), ...] to quote in place of what was asked
 		  certify(t, ak, key, qualifying)    in place of TPM2_Certify, for workload keys
@@ -244,9 +264,8 @@ class Rogue:
 		with self.tpm() as t:
 			null_public, null_name, boot_id = self.boot(t)
 			c = self.claims(challenge, boot_id)
-			if claims:
-				claims(c)
-			ev.claims = cbor(c)
+			encoded = claims(c) if claims else None
+			ev.claims = encoded if isinstance(encoded, bytes) else cbor(c)
 			nonce = c[CLAIM["nonce"]]
 			new = [] if certify is False else [i for i in sorted(self.keys) if present_all or
 							   b64u(i) not in challenge["keys_known"]]

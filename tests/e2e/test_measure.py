@@ -1,0 +1,240 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What assay-attest measures: images and models that are not what an operator approved, before the start and after."""
+import json
+import os
+import shutil
+import sys
+
+sys.dont_write_bytecode = True
+
+import lab as L
+from lab import check, equal, make_image, make_model
+
+MARK = "the command ran"
+
+
+def setup(lab):
+	lab.up(tpms=1)
+	lab.h = lab.host(0)
+	lab.h.enrol()
+	lab.h.approve()
+	# An unapproved workload fails alone here; that it fails the whole host by default is in test_workload.py.
+	lab.make_world(lab.h, "--unapproved-workload", "instance")
+	lab.h.attest()
+	lab.api = L.Resource(lab)
+	shutil.copytree(lab.path("img"), lab.path("img.good"))
+	shutil.copytree(lab.path("mdl"), lab.path("mdl.good"))
+
+
+def restore(lab):
+	for name in ("img", "mdl"):
+		path = lab.path(name)
+		if os.path.islink(path) or os.path.isfile(path):
+			os.unlink(path)
+		elif os.path.isdir(path):
+			shutil.rmtree(path)
+		shutil.copytree(lab.path(name + ".good"), path)
+		L.open_to_all(path)
+
+
+def change_byte(path, at=10):
+	with open(path, "r+b") as f:
+		f.seek(at)
+		c = f.read(1)
+		f.seek(at)
+		f.write(bytes([c[0] ^ 1]))
+
+
+def refused(lab, change, *words, image=None, model=None):
+	"""With this change run refuses with these words; the command did not run, nothing was issued, the host stays good."""
+	before = lab.db("SELECT count(*) FROM credential")
+	try:
+		change()
+		p = lab.h.run("/bin/echo", MARK, status=125, image=image, model=model)
+	finally:
+		restore(lab)
+	check(MARK not in p.stdout, "the command ran")
+	for w in words:
+		check(w in p.stderr, "the reason does not hold %r: %r" % (w, p.stderr))
+	equal(lab.db("SELECT count(*) FROM credential"), before, "credentials")
+	equal(lab.h.attest()["state"], "VERIFIED", "the host afterwards")
+
+
+def test_good_image_and_model_run(lab):
+	p = lab.h.run("/bin/echo", MARK)
+	equal(p.stdout, MARK + "\n", "output of the command")
+	for select in ("v1", "sha256:" + lab.image["digest"]):
+		p = lab.h.run("/bin/echo", MARK, args=("--image-select", select))
+		equal(p.stdout, MARK + "\n", "output of the command")
+	p = lab.h.run("/bin/echo", MARK, image=lab.path("img") + ":v1")
+	equal(p.stdout, MARK + "\n", "output of the command")
+
+
+def test_W4_image_layer_changed(lab):
+	refused(lab, lambda: change_byte(lab.image["layer"]), os.path.basename(lab.image["layer"]))
+
+
+def test_W4_image_layer_longer_or_missing(lab):
+	def longer():
+		with open(lab.image["layer"], "ab") as f:
+			f.write(b"x")
+	refused(lab, longer, os.path.basename(lab.image["layer"]))
+	refused(lab, lambda: os.unlink(lab.image["layer"]), os.path.basename(lab.image["layer"]))
+
+
+def test_W4_image_config_changed(lab):
+	refused(lab, lambda: change_byte(lab.image["config"]), os.path.basename(lab.image["config"]))
+
+
+def test_W4_image_manifest_changed(lab):
+	refused(lab, lambda: change_byte(lab.image["manifest"]), os.path.basename(lab.image["manifest"]))
+
+
+def test_W4_tag_moved_to_another_image(lab):
+	"""Everything in the layout is consistent, and the tag is the same; the digest is not."""
+	def move():
+		shutil.rmtree(lab.path("img"))
+		os.mkdir(lab.path("img"))
+		make_image(lab.path("img"), b"evil agent", "v1")
+		L.open_to_all(lab.path("img"))
+	refused(lab, move, "W4")
+
+
+def test_W4_tag_that_is_not_there(lab):
+	refused(lab, lambda: None, "v2", image=lab.path("img") + ":v2")
+
+
+def test_W4_layer_is_a_symlink(lab):
+	def link():
+		shutil.move(lab.image["layer"], lab.path("layer"))
+		os.symlink(lab.path("layer"), lab.image["layer"])
+	refused(lab, link, os.path.basename(lab.image["layer"]))
+
+
+def test_W5_model_file_changed(lab):
+	refused(lab, lambda: change_byte(lab.path("mdl", "weights", "a.bin")), "W5")
+
+
+def test_W5_model_file_renamed(lab):
+	refused(lab, lambda: os.rename(lab.path("mdl", "weights", "a.bin"), lab.path("mdl", "weights", "c.bin")), "W5")
+
+
+def test_W5_model_files_swapped(lab):
+	"""The contents are the same, the names too, but not together."""
+	def swap():
+		a, b, c = (lab.path("mdl", "weights", n) for n in ("a.bin", "b.bin", "c.bin"))
+		os.rename(a, c), os.rename(b, a), os.rename(c, b)
+	refused(lab, swap, "W5")
+
+
+def test_W5_model_file_added(lab):
+	def add():
+		with open(lab.path("mdl", "weights", "z.bin"), "w"):
+			pass
+	refused(lab, add, "W5")
+
+
+def test_W5_model_file_removed(lab):
+	refused(lab, lambda: os.unlink(lab.path("mdl", "config.json")), "W5")
+
+
+def test_W5_model_file_symlinked(lab):
+	"""To the very same content."""
+	def link():
+		path = lab.path("mdl", "weights", "a.bin")
+		os.unlink(path)
+		os.symlink(lab.path("mdl.good", "weights", "a.bin"), path)
+	refused(lab, link, "a.bin")
+
+
+def test_W5_model_folder_symlinked(lab):
+	def link():
+		shutil.rmtree(lab.path("mdl"))
+		os.symlink(lab.path("mdl.good"), lab.path("mdl"))
+	refused(lab, link, "mdl")
+
+
+def test_W5_model_with_a_fifo_or_empty(lab):
+	refused(lab, lambda: os.mkfifo(lab.path("mdl", "pipe")), "pipe")
+
+	def empty():
+		shutil.rmtree(lab.path("mdl"))
+		os.mkdir(lab.path("mdl"))
+	refused(lab, empty)
+
+
+# ---- while it runs
+
+def changes_while_it_runs(lab, change, check_id="W7"):
+	"""The next attestation tells of it; the instance's credentials die; the host lives on."""
+	with lab.h.start() as agent:
+		token = lab.h.token(agent.instance)
+		equal(lab.api.ask(token, lab.h.proof(agent.instance, token)).json().get("active"), True, "token before")
+		try:
+			change()
+			r = lab.h.attest(status=None)
+			mine = [x for x in r["results"] if x["instance"] == agent.instance]
+			check(mine and mine[0]["status"] == "contraindicated", "result of the instance: %r" % r)
+			check(any(f["check"] == check_id for f in r["failures"]), "%s is not named: %r" % (check_id, r))
+			equal(lab.api.ask(token, lab.h.proof(agent.instance, token)).json(), {"active": False}, "token after")
+			p = lab.h.token(agent.instance, status=1)
+			check(p.stderr, "no reason")
+		finally:
+			restore(lab)
+		# Putting it back does not undo it.
+		lab.h.attest(status=None)
+		lab.h.token(agent.instance, status=1)
+	equal(lab.h.attest()["state"], "VERIFIED", "the host afterwards")
+
+
+def test_W7_model_changed_while_it_runs(lab):
+	changes_while_it_runs(lab, lambda: change_byte(lab.path("mdl", "weights", "b.bin")))
+
+
+def test_W7_image_changed_while_it_runs(lab):
+	changes_while_it_runs(lab, lambda: change_byte(lab.image["layer"]))
+
+
+def test_W7_model_replaced_by_a_symlink_while_it_runs(lab):
+	def link():
+		shutil.rmtree(lab.path("mdl"))
+		os.symlink(lab.path("mdl.good"), lab.path("mdl"))
+	changes_while_it_runs(lab, link)
+
+
+def test_W7_run_ends_the_command_by_itself(lab):
+	"""Without anybody asking: the interval's attestation finds the change, the command gets TERM, run exits 125."""
+	agent = lab.h.start(args=("--interval", "1s", "--json"))
+	try:
+		change_byte(lab.path("mdl", "weights", "b.bin"))
+		agent.p.wait(L.DEADLINE_S)
+	finally:
+		restore(lab)
+		agent.p.kill()
+		agent.p.wait()
+	equal(agent.p.returncode, 125, "exit status of run")
+	events = [json.loads(line) for line in L.read_text(agent.log).splitlines()]
+	last = [e for e in events if e["event"] == "refused"]
+	check(last and any(f["check"] == "W7" for f in last[0]["verdict"]["failures"]), "no reason: %r" % events)
+	equal(lab.h.attest()["state"], "VERIFIED", "the host afterwards")
+
+
+def test_W4_withdrawn_while_it_runs(lab):
+	"""The operator takes the image back: the running agent ends within its interval."""
+	agent = lab.h.start(args=("--interval", "1s"))
+	try:
+		lab.withdraw("image", "img")
+		agent.p.wait(L.DEADLINE_S)
+	finally:
+		agent.p.kill()
+		agent.p.wait()
+		lab.approve("image", "img", "--layout", lab.path("img"))
+	equal(agent.p.returncode, 125, "exit status of run")
+	check("W4" in L.read_text(agent.log), "no reason: %r" % L.read_text(agent.log))
+	equal(lab.h.attest()["state"], "VERIFIED", "the host afterwards")
+	lab.h.run("/bin/true")
+
+
+if __name__ == "__main__":
+	sys.exit(L.main(setup, needs_root=True))
