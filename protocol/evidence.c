@@ -7,8 +7,20 @@
 #include "base/cborx.h"
 #include "base/text.h"
 
-enum { EVIDENCE_CLAIMS = 1, EVIDENCE_QUOTE, EVIDENCE_SIGNATURE, EVIDENCE_PCRS, EVIDENCE_LOG, EVIDENCE_BOOT, EVIDENCE_KEYS };
-enum { KEY_PUBLIC = 1, KEY_ATTEST, KEY_SIGNATURE };
+enum {
+	EVIDENCE_CLAIMS = 1,
+	EVIDENCE_QUOTE,
+	EVIDENCE_SIGNATURE,
+	EVIDENCE_PCRS,
+	EVIDENCE_LOG,
+	EVIDENCE_BOOT,
+	EVIDENCE_KEYS,
+};
+enum {
+	KEY_PUBLIC = 1,
+	KEY_ATTEST,
+	KEY_SIGNATURE,
+};
 
 /* The NUL behind each domain string is part of it, so none begins another. */
 static const uint8_t domain_boot[] = "assay boot v1";

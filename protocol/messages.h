@@ -38,7 +38,10 @@ void enrol_request_done(struct enrol_request *m);
 must_check struct err enrol_request_encode(const struct enrol_request *m, struct buf *ret);
 must_check struct err enrol_request_decode(struct bytes in, struct enrol_request *ret, struct reason *reterr);
 
-/* Its answer: {"host","credential_blob","encrypted_secret","session"}. session is opaque to the host and authenticated by the verifier. */
+/*
+ * Its answer: {"host","credential_blob","encrypted_secret","session"}. session
+ * is opaque to the host and authenticated by the verifier.
+ */
 struct enrol_challenge {
 	char host_id[HOST_ID_LEN + 1];
 	struct buf credential_blob;        /* TPM2B_ID_OBJECT */
@@ -50,7 +53,10 @@ void enrol_challenge_done(struct enrol_challenge *m);
 must_check struct err enrol_challenge_encode(const struct enrol_challenge *m, struct buf *ret);
 must_check struct err enrol_challenge_decode(struct bytes in, struct enrol_challenge *ret, struct reason *reterr);
 
-/* POST /v1/enrol/activate, step two: {"request":{...},"session","secret"}: the request again, the session and the secret that the TPM released. */
+/*
+ * POST /v1/enrol/activate, step two: {"request":{...},"session","secret"}: the
+ * request again, the session and the secret that the TPM released.
+ */
 struct enrol_activation {
 	struct enrol_request request;
 	struct buf session;
@@ -71,7 +77,10 @@ struct enrol_reply {
 must_check struct err enrol_reply_encode(const struct enrol_reply *m, struct buf *ret);
 must_check struct err enrol_reply_decode(struct bytes in, struct enrol_reply *ret, struct reason *reterr);
 
-/* POST /v1/challenge: {"host","boot"}; answer {"nonce","issuer","bank","pcrs":[...],"log_offset","log_records","log_pcr","boot_known","keys_known":[...]}. */
+/*
+ * POST /v1/challenge: {"host","boot"}; answer {"nonce","issuer","bank","pcrs":[...],"log_offset","log_records",
+ * "log_pcr","boot_known","keys_known":[...]}.
+ */
 struct challenge_request {
 	char host_id[HOST_ID_LEN + 1];
 	uint8_t boot_id[BOOT_ID_LEN];

@@ -71,7 +71,7 @@ static size_t coordinate_size(const struct key *k)
 	}
 }
 
-/* Puts v at the right end of dst, zeros before it. A value longer than the curve is refused even if it begins with zeros. */
+/* Puts v at the right end of dst, zeros before it. Longer than the curve is refused, even where it begins with zeros. */
 static struct err pad_left(struct bytes v, uint8_t *dst, size_t size)
 {
 	if (v.n == 0 || v.n > size)
@@ -102,12 +102,10 @@ struct err tpm_signature_verify(const struct tpm_signature *sig, const struct ke
 	uint16_t alg = alg_of(scheme);
 
 	/* The enrolled key decides; what the signature says of itself may only agree. */
-	if (alg == TPM_ALG_NULL || sig->alg != alg || hash == DIGEST_SHA1 || sig->hash_alg != digest_alg(hash)->tpm_alg)
+	if (alg == TPM_ALG_NULL || sig->alg != alg || sig->hash_alg != digest_alg(hash)->tpm_alg)
 		return ERR(E_PEER_UNSUPPORTED);
 	if (scheme == SIG_ECDSA)
 		return verify_ecdsa(sig, k, hash, data);
-	if (sig->rsa.n == 0)
-		return ERR(E_PEER_RANGE);
 	return key_verify(k, scheme, hash, data, sig->rsa);
 }
 

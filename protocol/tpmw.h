@@ -51,7 +51,10 @@ struct tpm_public {
 	struct bytes raw;                       /* the whole area */
 };
 
-/* Whole input. E_PEER_TRUNCATED, E_PEER_TRAILING, E_PEER_UNSUPPORTED (type, name_alg, curve, kdf), E_PEER_RANGE, E_LIMIT_SIZE. */
+/*
+ * Whole input. E_PEER_TRUNCATED, E_PEER_TRAILING, E_PEER_UNSUPPORTED (type,
+ * name_alg, symmetric, scheme, curve, kdf), E_PEER_RANGE, E_LIMIT_SIZE.
+ */
 must_check struct err tpm_public_parse(struct bytes in, struct tpm_public *ret);
 /* TPM2B_PUBLIC: size, then the area. */
 must_check struct err tpm2b_public_parse(struct bytes in, struct tpm_public *ret);
@@ -182,8 +185,8 @@ must_check struct err tpm_kdfe(enum digest_id hash, struct bytes z, const char *
  * wrong: E_PEER_RANGE with the reason.
  *  EK (N4): TCG EK templates L-1 (RSA-2048), L-2 (P-256), H-1, H-6, H-7 (RSA-2048, 3072, 4096), H-2, H-3 (P-256, P-384):
  *           exactly the template's attributes, policy digest and AES-CFB.
- *  AK (K2, K3): restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin; no decrypt; P-256/P-384 ECDSA or RSA >= 2048 RSASSA/RSAPSS,
- *           SHA-256 or better, name algorithm SHA-256 or better.
+ *  AK (K2, K3): restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin; no decrypt; P-256/P-384 ECDSA or
+ *           RSA >= 2048 RSASSA/RSAPSS, SHA-256 or better, name algorithm SHA-256 or better.
  *  Workload key (C3, C4): P-256, ECDSA with SHA-256, name algorithm SHA-256, exactly sign, fixedTPM, fixedParent,
  *           sensitiveDataOrigin, userWithAuth and, if wanted, noDA; empty policy.
  *  Null primary: restricted, decrypt, fixedTPM, fixedParent, sensitiveDataOrigin storage key with AES-CFB; no sign.

@@ -178,6 +178,9 @@ static void test_full_claims_fit(void **state)
 	assert_ok(decode_claims(buf_bytes(&out)));
 	c->n_instances++;
 	assert_err(evidence_claims_encode(c, &out), E_BUG);
+	c->n_instances = 0;
+	c->selection.n = LIMIT_BANKS + 1;
+	assert_err(evidence_claims_encode(c, &out), E_BUG);
 }
 
 /* One change to good claims that the decoder must refuse. */
@@ -248,6 +251,11 @@ static void c_no_log_pcr(struct evidence_claims *c)
 {
 	c->log_pcr = BYTES_NONE;
 }
+static void c_log_pcr_at_start(struct evidence_claims *c)
+{
+	c->log_offset = 0;
+	c->log_records = 0;
+}
 static void c_log_pcr_size(struct evidence_claims *c)
 {
 	c->log_pcr.n = 31;
@@ -285,6 +293,7 @@ static const struct {
 	{ c_offset_zero, E_PEER_RANGE },
 	{ c_records_zero, E_PEER_RANGE },
 	{ c_no_log_pcr, E_PEER_RANGE },
+	{ c_log_pcr_at_start, E_PEER_RANGE },
 	{ c_log_pcr_size, E_PEER_RANGE },
 	{ c_instance_twice, E_PEER_DUPLICATE },
 	{ c_key_name, E_PEER_RANGE },
@@ -319,6 +328,47 @@ static void test_instances_out_of_order(void **state)
 	assert_non_null(first);
 	first[0] = 0x33;
 	assert_err(decode_claims(buf_bytes(&in)), E_PEER_NOT_CANONICAL);
+}
+
+/* `in` with the bytes `from`, which are there, replaced by `to`. */
+static void replace(struct bytes in, struct bytes from, struct bytes to, struct buf *ret)
+{
+	const uint8_t *at = memmem(in.p, in.n, from.p, from.n);
+	size_t before;
+
+	assert_non_null(at);
+	before = (size_t)(at - in.p);
+	assert_ok(buf_add(ret, BYTES(in.p, before)));
+	assert_ok(buf_add(ret, to));
+	assert_ok(buf_add(ret, BYTES(at + from.n, in.n - before - from.n)));
+}
+
+static void test_X3_inner_arrays_and_maps(void **state)
+{
+	static const struct {
+		struct bytes from, to;
+		enum err_code want;
+	} cases[] = {
+		{ BYTES_LIT("\x82\x0b\x19\x20\x01"), BYTES_LIT("\x81\x0b"), E_PEER_RANGE },
+		{ BYTES_LIT("\x82\x0b\x19\x20\x01"), BYTES_LIT("\x80"), E_PEER_RANGE },
+		{ BYTES_LIT("\x82\x0b\x19\x20\x01"), BYTES_LIT("\x83\x0b\x01\x01"), E_LIMIT_COUNT },
+		{ BYTES_LIT("\x82\x0b\x19\x20\x01"), BYTES_LIT("\x82\x1a\x00\x01\x00\x00\x01"), E_PEER_RANGE },
+		{ BYTES_LIT("\x82\x50\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x58\x22\x00\x0b\x01"
+			    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+		  BYTES_LIT("\x81\x50\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31"), E_PEER_RANGE },
+	};
+	cleanup_buf struct buf surplus = BUF_INIT(LIMIT_EVIDENCE);
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		cleanup_buf struct buf in = BUF_INIT(LIMIT_CLAIMS);
+
+		replace(buf_bytes(&claims_bytes), cases[i].from, cases[i].to, &in);
+		assert_code(decode_claims(buf_bytes(&in)), cases[i].want);
+	}
+	replace(buf_bytes(&evidence_bytes), BYTES_LIT("\xa3\x01\x44" "area\x02\x46" "attest\x03\x49signature"),
+		BYTES_LIT("\xa4\x01\x44" "area\x02\x46" "attest\x03\x49signature\x04\x00"), &surplus);
+	assert_err(decode_evidence(buf_bytes(&surplus)), E_PEER_UNKNOWN_KEY);
 }
 
 static void test_cut_at_every_length(void **state)
@@ -628,6 +678,7 @@ int main(void)
 		cmocka_unit_test(test_X2_counts),
 		cmocka_unit_test(test_X3_member_missing),
 		cmocka_unit_test(test_X3_unknown_member),
+		cmocka_unit_test(test_X3_inner_arrays_and_maps),
 		cmocka_unit_test(test_derived_values),
 		cmocka_unit_test(test_failing_allocations),
 	};

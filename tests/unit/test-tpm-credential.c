@@ -55,6 +55,7 @@ static void test_kdf_vectors(void **state)
 		assert_bytes(BYTES(got, want_e.n), buf_bytes(&want_e));
 	}
 	assert_err(tpm_kdfa(DIGEST_SHA256, secret, "X", BYTES_NONE, BYTES_NONE, NULL, 0), E_BUG);
+	assert_err(tpm_kdfe(DIGEST_SHA256, secret, "X", BYTES_NONE, BYTES_NONE, NULL, LIMIT_TPM2B + 1), E_BUG);
 }
 
 /* A credential for the Name, and what the TPM makes of it for another Name. */
@@ -188,6 +189,7 @@ static void test_not_a_storage_key(void **state)
 		{ TPMA_DECRYPT, TPM_ALG_AES, 128, TPM_ALG_CFB, TPM_ALG_SHA256, TPM_ALG_NULL },
 		{ TPMA_SIGN, TPM_ALG_AES, 128, TPM_ALG_CFB, TPM_ALG_SHA256, TPM_ALG_NULL },
 		{ 0, TPM_ALG_NULL, 0, 0, TPM_ALG_SHA256, TPM_ALG_NULL },
+		{ 0, 0x0026, 128, TPM_ALG_CFB, TPM_ALG_SHA256, TPM_ALG_NULL }, /* Camellia */
 		{ 0, TPM_ALG_AES, 192, TPM_ALG_CFB, TPM_ALG_SHA256, TPM_ALG_NULL },
 		{ 0, TPM_ALG_AES, 128, 0x0042, TPM_ALG_SHA256, TPM_ALG_NULL },
 		{ 0, TPM_ALG_AES, 128, TPM_ALG_CFB, TPM_ALG_SHA1, TPM_ALG_NULL },

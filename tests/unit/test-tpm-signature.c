@@ -140,7 +140,7 @@ static void test_Q7_scheme_without_signature(void **state)
 	enum sig_scheme scheme = SIG_ED25519;
 	enum digest_id hash = DIGEST_SHA512;
 	struct tpm_public p = keys[SOFTTPM_AK_RSASSA]->pub;
-	struct tpm_signature s = { .alg = TPM_ALG_NULL };
+	struct tpm_signature s = { .alg = TPM_ALG_NULL, .hash_alg = TPM_ALG_SHA256 };
 
 	(void)state;
 	p.scheme = TPM_ALG_OAEP;
@@ -152,6 +152,9 @@ static void test_Q7_scheme_without_signature(void **state)
 		   E_PEER_UNSUPPORTED);
 	assert_err(tpm_signature_verify(&s, keys[SOFTTPM_AK_P256]->key, SIG_ED25519, DIGEST_SHA256, message),
 		   E_PEER_UNSUPPORTED);
+	p = keys[SOFTTPM_AK_RSASSA]->pub;
+	p.scheme_hash = 0x0027;
+	assert_err(tpm_public_scheme(&p, &scheme, &hash), E_PEER_UNSUPPORTED);
 }
 
 /* ECDSA signature with these r and s. */
@@ -242,6 +245,7 @@ static void test_Q9_rsa_size_and_exponent(void **state)
 		{ 128, 2048, 0, E_PEER_RANGE, E_OK },
 		{ 256, 1024, 0, E_PEER_RANGE, E_OK },
 		{ 256, 2047, 0, E_PEER_RANGE, E_OK },
+		{ 255, 2047, 0, E_PEER_RANGE, E_OK },
 		{ 0, 0, 0, E_PEER_RANGE, E_OK },
 		{ 513, 4104, 0, E_LIMIT_SIZE, E_OK },
 	};
@@ -319,6 +323,33 @@ static void test_Q9_pss_salt_lengths(void **state)
 	}
 }
 
+static void test_Q7_key_of_another_kind(void **state)
+{
+	cleanup_buf struct buf ecc = BUF_INIT(LIMIT_TPM2B), rsa = BUF_INIT(LIMIT_TPM2B);
+	struct tpm_signature s;
+
+	(void)state;
+	assert_ok(softtpm_sign(keys[SOFTTPM_AK_P256], message, &ecc));
+	assert_ok(tpm_signature_parse(buf_bytes(&ecc), &s));
+	assert_err(tpm_signature_verify(&s, keys[SOFTTPM_AK_RSASSA]->key, SIG_ECDSA, DIGEST_SHA256, message),
+		   E_PEER_UNSUPPORTED);
+	assert_ok(softtpm_sign(keys[SOFTTPM_AK_RSASSA], message, &rsa));
+	assert_ok(tpm_signature_parse(buf_bytes(&rsa), &s));
+	assert_err(tpm_signature_verify(&s, keys[SOFTTPM_AK_P256]->key, SIG_RSASSA, DIGEST_SHA256, message),
+		   E_PEER_UNSUPPORTED);
+}
+
+static void test_X2_signature_above_the_cap(void **state)
+{
+	cleanup_buf struct buf in = BUF_INIT(LIMIT_TPM2B + 1);
+	struct tpm_signature s;
+
+	(void)state;
+	assert_ok(buf_reserve(&in, LIMIT_TPM2B + 1));
+	memset(in.p, 0, LIMIT_TPM2B + 1);
+	assert_err(tpm_signature_parse(BYTES(in.p, LIMIT_TPM2B + 1), &s), E_LIMIT_SIZE);
+}
+
 static const struct {
 	const char *hex;
 	enum err_code want;
@@ -387,12 +418,14 @@ int main(void)
 		cmocka_unit_test(test_Q7_label_alone_changed),
 		cmocka_unit_test(test_Q7_sha1_never),
 		cmocka_unit_test(test_Q7_scheme_without_signature),
+		cmocka_unit_test(test_Q7_key_of_another_kind),
 		cmocka_unit_test(test_Q8_range_of_r_and_s),
 		cmocka_unit_test(test_Q8_thousand_signatures_with_short_numbers),
 		cmocka_unit_test(test_Q9_rsa_size_and_exponent),
 		cmocka_unit_test(test_Q9_modulus_with_leading_zero),
 		cmocka_unit_test(test_Q9_pss_salt_lengths),
 		cmocka_unit_test(test_signature_form),
+		cmocka_unit_test(test_X2_signature_above_the_cap),
 	};
 
 	return cmocka_run_group_tests_name("tpm-signature", tests, setup, teardown);

@@ -310,6 +310,7 @@ static void test_K3_other_ak(void **state)
 		{ SOFTTPM_AK_P256, hash_sha1, E_PEER_RANGE },
 		{ SOFTTPM_AK_P256, hash_sm3, E_PEER_RANGE },
 		{ SOFTTPM_AK_P256, scheme_none, E_PEER_RANGE },
+		{ SOFTTPM_AK_P256, scheme_oaep, E_PEER_RANGE },
 		{ SOFTTPM_AK_P256, sym_aes, E_PEER_RANGE },
 		{ SOFTTPM_AK_RSASSA, bits_3072, E_OK },
 		{ SOFTTPM_AK_RSASSA, exponent_65537, E_OK },
@@ -334,6 +335,7 @@ static void test_C4_other_workload_key(void **state)
 		{ SOFTTPM_WORKLOAD, curve_p384, E_PEER_RANGE },
 		{ SOFTTPM_WORKLOAD, type_rsa, E_PEER_RANGE },
 		{ SOFTTPM_WORKLOAD, scheme_none, E_PEER_RANGE },
+		{ SOFTTPM_WORKLOAD, scheme_oaep, E_PEER_RANGE },
 		{ SOFTTPM_WORKLOAD, hash_sha384, E_PEER_RANGE },
 		{ SOFTTPM_WORKLOAD, hash_sha1, E_PEER_RANGE },
 		{ SOFTTPM_WORKLOAD, name_sha384, E_PEER_RANGE },
@@ -395,6 +397,10 @@ static const struct {
 	{ "x of 33 bytes",
 	  "0023000b00050072000000100018000b00030010"
 	  "002100a89bb6a28c46114a52a409e44816683cf8f655ab8d502af2ce8e6bf447843292" Y32,
+	  E_PEER_RANGE },
+	{ "y of 33 bytes",
+	  "0023000b00050072000000100018000b00030010" X32
+	  "002100528300193c905d70241d2202966d9589243ec54db42913fd60849049b86174a9",
 	  E_PEER_RANGE },
 	{ "trailing byte", "0023000b00050072000000100018000b00030010" X32 Y32 "00", E_PEER_TRAILING },
 };

@@ -250,6 +250,9 @@ static void test_selection_compare_and_count(void **state)
 	/* An empty bank more is another selection: that is how a bank that is off shows. */
 	assert_false(pcr_selection_equal(&b, &a));
 	assert_err(pcr_selection_write(&too_high, &out), E_BUG);
+	too_high.n = LIMIT_BANKS + 1;
+	too_high.bank[0].mask = 1;
+	assert_err(pcr_selection_write(&too_high, &out), E_BUG);
 	assert_int_equal(out.n, 0);
 }
 
@@ -379,6 +382,8 @@ static void test_Q14_K1_names_as_a_tpm_makes_them(void **state)
 	assert_bytes(tpm_name_bytes(&q), unhex_(&qualified, null_qualified));
 	assert_ok(tpm_qualified_name_primary(TPM_RH_OWNER, &n, &q));
 	assert_false(bytes_eq(tpm_name_bytes(&q), buf_bytes(&qualified)));
+	p.name_alg = 0x0027;
+	assert_err(tpm_public_name(&p, &n), E_PEER_UNSUPPORTED);
 }
 
 static void test_Q14_child_depends_on_parent(void **state)
