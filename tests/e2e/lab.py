@@ -326,12 +326,12 @@ def read_text(path, tail=0):
 class Lab:
 	"""The constructor makes the folder; up() starts things; close() is right after either."""
 
-	def __init__(self, keep=False, config=None, wrapper=()):
-		"""config: replaces values of the verifier's configuration. wrapper: what stands before the verifier's name."""
-		self.keep, self.wrapper = keep, list(wrapper)
+	def __init__(self, keep=False, config=None):
+		"""config: replaces values of the verifier's configuration."""
+		self.keep, self.verifier_env = keep, {}
 		self.dir = tempfile.mkdtemp(prefix="assay-e2e-", dir="/tmp")
 		os.chmod(self.dir, 0o711)
-		self.verifier, self.hosts, self.children, self.tpms = None, [], [], []
+		self.verifier, self.hosts, self.children, self.tpms, self.mounts = None, [], [], [], []
 		self.socket = self.path("admin.sock")
 		self.state = self.path("verifier")
 		self.log = self.path("verifier.log")
@@ -339,9 +339,18 @@ class Lab:
 		self.issuer = "https://127.0.0.1:%d" % self.port
 		self.extra_config = config or {}
 
+	def mount_tmpfs(self, name, size):
+		"""A small file system of its own at this folder of the lab, for tests that fill it."""
+		path = self.path(name)
+		os.makedirs(path, exist_ok=True)
+		if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700,size=" + size, "tmpfs", path],
+				  stderr=subprocess.DEVNULL).returncode:
+			raise Skip("cannot mount a tmpfs")
+		self.mounts.append(path)
+
 	def up(self, tpms=1):
 		"""tpms: how many good ones to make at once."""
-		os.mkdir(self.state, 0o700)
+		os.makedirs(self.state, 0o700, exist_ok=True)
 		self.make_operator()
 		self.write_config()
 		self.start_verifier()
@@ -411,12 +420,11 @@ class Lab:
 		with open(self.path("verifier.json"), "w") as f:
 			json.dump(config, f)
 
-	def start_verifier(self, env=None, preexec=None):
+	def start_verifier(self):
 		check(self.verifier is None, "the verifier runs already")
 		with open(self.log, "a") as log:
-			self.verifier = self.spawn(*self.wrapper, self.program("ASSAY_VERIFIER"), "--config",
-						   self.path("verifier.json"), "--dev", stdout=log, stderr=log,
-						   env=env or {}, preexec_fn=preexec)
+			self.verifier = self.spawn(self.program("ASSAY_VERIFIER"), "--config", self.path("verifier.json"), "--dev",
+						   stdout=log, stderr=log, env=self.verifier_env)
 		wait_for("the verifier's health", self.healthy)
 
 	def healthy(self):
@@ -446,9 +454,9 @@ class Lab:
 		p.kill()
 		p.wait()
 
-	def restart_verifier(self, **k):
+	def restart_verifier(self):
 		self.stop_verifier()
-		self.start_verifier(**k)
+		self.start_verifier()
 
 	def reload_verifier(self):
 		self.verifier.send_signal(signal.SIGHUP)
@@ -615,6 +623,8 @@ class Lab:
 			if p.returncode:
 				errors.append("swtpm-harness down: " + p.stderr)
 		if not self.keep:
+			for path in self.mounts:
+				subprocess.run(["umount", path], check=False)
 			shutil.rmtree(self.dir, ignore_errors=True)
 		return errors
 
@@ -777,7 +787,6 @@ def main(setup, needs_root=False, **options):
 		return 0
 	# A lab is cleaned up on SIGTERM too, which is how meson ends a test that takes too long.
 	signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-	print("1..%d" % (len(cases) + 1), flush=True)
 	return run_cases(cases, setup, Lab(keep=args.keep, **options))
 
 
@@ -785,13 +794,17 @@ def run_cases(cases, setup, lab):
 	bad, errors = 0, []
 	try:
 		setup(lab)
+		print("1..%d" % (len(cases) + 1), flush=True)
 		for number, (name, function) in enumerate(cases, 1):
 			bad += not run_case(lab, number, name, function)
+	except Skip as e:
+		print("1..0 # SKIP %s" % e)
+		return 0
 	except Exception:
 		diagnose(traceback.format_exc().splitlines())
 		diagnose(tail_logs(lab))
 		print("Bail out! the lab could not be set up", flush=True)
-		bad += 1
+		return 1
 	finally:
 		errors = lab.close()
 	print("%s %d - everything_ended_cleanly" % ("not ok" if errors else "ok", len(cases) + 1))

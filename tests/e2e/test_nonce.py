@@ -49,7 +49,7 @@ def test_L1_same_evidence_again(lab):
 	evidence = lab.a.collect().encode()
 	passed(lab.post_evidence(evidence))
 	with lab.unchanged():
-		refused(lab.post_evidence(evidence), 409)
+		refused(lab.post_evidence(evidence), 409, "E_AUTH_RETRY", check="R1")
 
 
 def test_L1_same_nonce_under_a_new_quote(lab):
@@ -59,7 +59,7 @@ def test_L1_same_nonce_under_a_new_quote(lab):
 	second = lab.a.collect(challenge).encode()
 	passed(lab.post_evidence(first))
 	with lab.unchanged():
-		refused(lab.post_evidence(second), 409, "E_AUTH_CONFLICT")
+		refused(lab.post_evidence(second), 403, "E_AUTH_NONCE", check="L1")
 
 
 def test_L1_nonce_of_a_failed_verdict_is_used_up(lab):
@@ -72,7 +72,7 @@ def test_L1_nonce_of_a_failed_verdict_is_used_up(lab):
 	second = lab.a.collect(challenge).encode()
 	L.failed_check(lab.post_evidence(first), "W6")
 	with lab.unchanged():
-		refused(lab.post_evidence(second), 409, "E_AUTH_CONFLICT")
+		refused(lab.post_evidence(second), 403, "E_AUTH_NONCE", check="L1")
 	lab.a.must_pass()
 
 
@@ -155,7 +155,8 @@ def test_T19_two_hundred_parallel_uses_of_one_nonce(lab):
 	passed(won[0])
 	for r in replies:
 		if r is not won[0]:
-			refused(r, 409)
+			# The nonce is used, or the winner's clock is seen already.
+			refused(r, r.status, *(("E_AUTH_NONCE", "L1") if r.status == 403 else ("E_AUTH_RETRY", None)))
 	equal(lab.db("SELECT count(*) FROM once")[0][0], used + 1, "nonces used")
 
 
@@ -165,7 +166,7 @@ def test_L1_nonce_survives_no_restart_trick(lab):
 	passed(lab.a.attest(used))
 	late = lab.a.collect(used).encode()
 	lab.restart_verifier()
-	refused(lab.post_evidence(late), 409, "E_AUTH_CONFLICT")
+	refused(lab.post_evidence(late), 403, "E_AUTH_NONCE", check="L1")
 	passed(lab.a.attest(fresh))
 
 
