@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One certificate: read, kept as received, made. */
+#include "base/x509.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/der.h"
+#include "base/limits.h"
+#include "tests/support/chain_fixture.h"
+
+static void test_parse(void **state)
+{
+	struct bytes der = cert_der(good.leaf);
+	uint8_t padded[LIMIT_CERT + 64] = { 0 };
+	struct cert *c = NULL;
+	size_t used = 0;
+
+	(void)state;
+	for (size_t n = 0; n < der.n; n++)
+		assert_int_equal(cert_from_der(BYTES(der.p, n), &c, &used).code, E_PEER_TRUNCATED);
+	/* NV areas are filled up with FF, or longer than the largest certificate. */
+	memset(padded, 0xff, sizeof(padded));
+	memcpy(padded, der.p, der.n);
+	assert_int_equal(cert_from_der(BYTES_ARR(padded), &c, NULL).code, E_PEER_TRAILING);
+	assert_null(c);
+	assert_int_equal(cert_from_der(BYTES_ARR(padded), &c, &used).code, E_OK);
+	assert_int_equal(used, der.n);
+	assert_true(bytes_eq(cert_der(c), der));
+	cert_free(c);
+	c = NULL;
+	assert_int_equal(cert_from_der(BYTES_LIT("\x30\x00"), &c, NULL).code, E_PEER_SYNTAX);
+	assert_int_equal(cert_from_der(BYTES_LIT("\x31\x00"), &c, NULL).code, E_PEER_SYNTAX);
+	assert_int_equal(cert_from_der(BYTES_LIT("\x30\x80\x00\x00"), &c, NULL).code, E_PEER_SYNTAX);
+	assert_int_equal(cert_from_der(BYTES_LIT("\x30\x85\x00\x00\x00\x00\x00"), &c, NULL).code, E_PEER_SYNTAX);
+	assert_int_equal(cert_from_der(BYTES_LIT("\x30\x84\xff\xff\xff\xff"), &c, NULL).code, E_LIMIT_SIZE);
+	assert_int_equal(cert_from_der(BYTES_LIT("\x30\x82\x20\x01"), &c, NULL).code, E_LIMIT_SIZE);
+	/* The head counts: LIMIT_CERT - 3 bytes behind four of head are one too many. */
+	memcpy(padded, "\x30\x82\x1f\xfd", 4);
+	assert_int_equal(cert_from_der(BYTES_ARR(padded), &c, &used).code, E_LIMIT_SIZE);
+	memcpy(padded, "\x30\x82\x1f\xfc", 4);
+	assert_int_equal(cert_from_der(BYTES_ARR(padded), &c, &used).code, E_PEER_SYNTAX);
+	/* Rubbish at the end inside the outer length. */
+	memcpy(padded, der.p, der.n);
+	padded[3]++;
+	assert_int_equal(cert_from_der(BYTES(padded, der.n + 1), &c, NULL).code, E_PEER_SYNTAX);
+	assert_null(c);
+}
+
+static void test_pem(void **state)
+{
+	cleanup_buf struct buf pem = BUF_INIT(LIMIT_SMALL);
+	cleanup_cert struct cert *c = NULL;
+	struct cert *none = NULL;
+
+	(void)state;
+	assert_int_equal(buf_add_str(&pem, "a comment\n").code, E_OK);
+	assert_int_equal(cert_to_pem(good.leaf, &pem).code, E_OK);
+	assert_int_equal(cert_to_pem(good.issuer, &pem).code, E_OK);
+	assert_int_equal(cert_from_pem(buf_bytes(&pem), &c).code, E_OK);
+	assert_true(bytes_eq(cert_der(c), cert_der(good.leaf)));
+	assert_int_equal(cert_from_pem(BYTES_LIT("x"), &none).code, E_PEER_SYNTAX);
+	assert_int_equal(cert_from_pem(BYTES_NONE, &none).code, E_PEER_SYNTAX);
+	buf_clear(&pem);
+	assert_int_equal(key_public_to_pem(good.leaf_key, &pem).code, E_OK);
+	assert_int_equal(cert_from_pem(buf_bytes(&pem), &none).code, E_PEER_UNSUPPORTED);
+	assert_null(none);
+}
+
+/* One element copied with its length in a longer form than DER wants. */
+static void add_long_form(struct buf *out, uint8_t tag, struct bytes contents)
+{
+	assert_true(contents.n < 0x100);
+	assert_int_equal(buf_add_u8(out, tag).code, E_OK);
+	assert_int_equal(buf_add(out, BYTES_LIT("\x82\x00")).code, E_OK);
+	assert_int_equal(buf_add_u8(out, (uint8_t)contents.n).code, E_OK);
+	assert_int_equal(buf_add(out, contents).code, E_OK);
+}
+
+/*
+ * N6: a certificate whose serial number and outer algorithm have lengths in
+ * long form, signed over exactly these bytes. OpenSSL checks signatures over
+ * the received TBSCertificate, so it is accepted; what it would write again
+ * differs, so we keep what came.
+ */
+static void test_not_der(void **state)
+{
+	struct rd r = RD(cert_der(good.leaf)), in;
+	struct bytes outer, tbs, version, serial, alg, rest, sig;
+	cleanup_buf struct buf new_tbs = BUF_INIT(LIMIT_CERT), new_in = BUF_INIT(LIMIT_CERT);
+	cleanup_buf struct buf body = BUF_INIT(LIMIT_CERT), made = BUF_INIT(LIMIT_CERT);
+	cleanup_buf struct buf raw = BUF_INIT(256), der_sig = BUF_INIT(256);
+	cleanup_cert struct cert *c = NULL;
+	unsigned char *again = NULL;
+	uint8_t h[32], want[32];
+	int n;
+
+	(void)state;
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &outer).code, E_OK);
+	r = RD(outer);
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &tbs).code, E_OK);
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &alg).code, E_OK);
+	assert_int_equal(der_rd(&r, DER_BIT_STRING, &sig).code, E_OK);
+	in = RD(tbs);
+	assert_int_equal(der_rd(&in, 0xa0, &version).code, E_OK);
+	assert_int_equal(der_rd(&in, DER_INTEGER, &serial).code, E_OK);
+	rest = rd_rest(&in);
+
+	assert_int_equal(der_wr_head(&new_in, 0xa0, version.n).code, E_OK);
+	assert_int_equal(buf_add(&new_in, version).code, E_OK);
+	add_long_form(&new_in, DER_INTEGER, serial);
+	assert_int_equal(buf_add(&new_in, rest).code, E_OK);
+	assert_int_equal(der_wr_head(&new_tbs, DER_SEQUENCE, new_in.n).code, E_OK);
+	assert_int_equal(buf_add(&new_tbs, buf_bytes(&new_in)).code, E_OK);
+	assert_int_equal(key_sign(good.issuer_key, SIG_ECDSA, DIGEST_SHA384, buf_bytes(&new_tbs), &raw).code, E_OK);
+	assert_int_equal(ecdsa_raw_to_der(KEY_EC_P384, buf_bytes(&raw), &der_sig).code, E_OK);
+
+	assert_int_equal(buf_add(&body, buf_bytes(&new_tbs)).code, E_OK);
+	add_long_form(&body, DER_SEQUENCE, alg);
+	assert_int_equal(der_wr_head(&body, DER_BIT_STRING, der_sig.n + 1).code, E_OK);
+	assert_int_equal(buf_add_u8(&body, 0).code, E_OK);
+	assert_int_equal(buf_add(&body, buf_bytes(&der_sig)).code, E_OK);
+	assert_int_equal(der_wr_head(&made, DER_SEQUENCE, body.n).code, E_OK);
+	assert_int_equal(buf_add(&made, buf_bytes(&body)).code, E_OK);
+
+	assert_int_equal(cert_from_der(buf_bytes(&made), &c, NULL).code, E_OK);
+	assert_true(bytes_eq(cert_der(c), buf_bytes(&made)));
+	assert_int_equal(sha256(buf_bytes(&made), want).code, E_OK);
+	assert_int_equal(cert_sha256(c, h).code, E_OK);
+	assert_memory_equal(h, want, 32);
+	chain_expect(good.root, good.issuer, c, NOW_S, E_OK, NULL, NULL);
+	n = i2d_X509(c->x, &again);
+	assert_true(n > 0 && !bytes_eq(BYTES(again, (size_t)n), buf_bytes(&made)));
+	OPENSSL_free(again);
+	/* A byte of what was signed: refused. */
+	cert_free(take_ptr(&c));
+	made.p[24] ^= 1;
+	assert_int_equal(cert_from_der(buf_bytes(&made), &c, NULL).code, E_OK);
+	chain_expect(good.root, good.issuer, c, NOW_S, E_AUTH_CERTIFICATE, LEAF, "signature failure");
+}
+
+static void test_names(void **state)
+{
+	static const struct {
+		const char *cn, *want;
+	} cases[] = {
+		{ "plain", "CN=plain" },
+		{ "a,b\"c", "CN=a\\,b\\\"c" },
+		{ "line\nfeed\x1b[2J", "CN=line\\0Afeed\\1B[2J" },
+		{ "\xc3\xa9", "CN=\\C3\\A9" },
+	};
+	char long_name[401] = "";
+	struct cert_spec s = chain_ca_spec(long_name, -1);
+	cleanup_cert struct cert *long_one = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct cert_spec one = chain_ca_spec(cases[i].cn, -1);
+		cleanup_cert struct cert *c = chain_issue(&one, good.root_key, NULL, good.root_key);
+
+		assert_string_equal(cert_subject(c), cases[i].want);
+		assert_string_equal(cert_issuer(c), cases[i].want);
+	}
+	/* X.520 allows 64 characters; OpenSSL writes and reads more. */
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	long_one = chain_issue(&s, good.root_key, NULL, good.root_key);
+	assert_int_equal(strlen(cert_subject(long_one)), CERT_NAME_MAX - 1);
+	assert_string_equal(cert_subject(long_one) + CERT_NAME_MAX - 4, "...");
+}
+
+static void test_issue_reads_back(void **state)
+{
+	static const enum key_kind kinds[] = { KEY_EC_P256, KEY_EC_P384, KEY_RSA, KEY_ED25519 };
+	static const char *const dns[] = { "localhost", "assay.example" };
+	static const char *const ip[] = { "127.0.0.1", "::1" };
+
+	(void)state;
+	for (size_t i = 0; i < array_len(kinds); i++) {
+		cleanup_key struct key *ca_key = NULL, *k = NULL;
+		cleanup_cert struct cert *ca = NULL, *server = NULL;
+		struct cert_spec s = chain_ca_spec("CA", 0), tls = { .common_name = "localhost",
+								     .dns = dns,
+								     .n_dns = 2,
+								     .ip = ip,
+								     .n_ip = 2,
+								     .tls_server = true,
+								     .not_before_s = NOW_S,
+								     .not_after_s = INT64_C(2524607999) };
+		const ASN1_INTEGER *a, *b;
+
+		assert_int_equal(key_generate(kinds[i], &ca_key).code, E_OK);
+		assert_int_equal(key_generate(KEY_EC_P256, &k).code, E_OK);
+		ca = chain_issue(&s, ca_key, NULL, ca_key);
+		server = chain_issue(&tls, k, ca, ca_key);
+		assert_true(cert_is_ca(ca));
+		assert_false(cert_is_ca(server));
+		assert_int_equal(X509_get_version(server->x), X509_VERSION_3);
+		assert_int_equal(X509_verify(server->x, key_evp(ca_key)), 1);
+		assert_int_equal(X509_verify(ca->x, key_evp(ca_key)), 1);
+		assert_int_equal(X509_check_issued(ca->x, server->x), X509_V_OK);
+		assert_int_equal(X509_check_host(server->x, "assay.example", 0, 0, NULL), 1);
+		assert_int_equal(X509_check_host(server->x, "other.example", 0, 0, NULL), 0);
+		assert_int_equal(X509_check_ip_asc(server->x, "127.0.0.1", 0), 1);
+		assert_int_equal(X509_check_ip_asc(server->x, "::1", 0), 1);
+		assert_int_equal(X509_check_ip_asc(server->x, "127.0.0.2", 0), 0);
+		assert_int_equal(X509_check_purpose(server->x, X509_PURPOSE_SSL_SERVER, 0), 1);
+		assert_int_equal(X509_get_extended_key_usage(server->x), XKU_SSL_SERVER);
+		assert_int_equal(X509_get_key_usage(server->x), KU_DIGITAL_SIGNATURE);
+		assert_int_equal(X509_get_key_usage(ca->x), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+		assert_int_equal(X509_get_pathlen(ca->x), 0);
+		assert_int_equal(
+			ASN1_OCTET_STRING_cmp(X509_get0_authority_key_id(server->x), X509_get0_subject_key_id(ca->x)),
+			0);
+		assert_int_not_equal(
+			ASN1_OCTET_STRING_cmp(X509_get0_subject_key_id(server->x), X509_get0_subject_key_id(ca->x)), 0);
+		/* 2049 is the last year of UTCTime. */
+		assert_int_equal(ASN1_STRING_type(X509_get0_notAfter(server->x)), V_ASN1_UTCTIME);
+		assert_int_equal(ASN1_STRING_type(X509_get0_notAfter(ca->x)), V_ASN1_GENERALIZEDTIME);
+		assert_string_equal((const char *)ASN1_STRING_get0_data(X509_get0_notAfter(ca->x)), "99991231235959Z");
+		a = X509_get0_serialNumber(ca->x);
+		b = X509_get0_serialNumber(server->x);
+		assert_int_equal(ASN1_STRING_length(a), 16);
+		assert_int_equal(ASN1_STRING_type(a), V_ASN1_INTEGER);
+		assert_int_not_equal(ASN1_INTEGER_cmp(a, b), 0);
+		/* A TLS certificate is no EK certificate. */
+		chain_expect(ca, NULL, server, NOW_S, E_AUTH_CERTIFICATE, "CN=localhost", "extendedKeyUsage");
+	}
+}
+
+static void test_ek_key_usage(void **state)
+{
+	struct cert_spec s = chain_leaf_spec();
+	cleanup_cert struct cert *ec = chain_issue(&s, good.other_key, good.issuer, good.issuer_key);
+
+	(void)state;
+	assert_int_equal(X509_get_key_usage(good.leaf->x), KU_KEY_ENCIPHERMENT);
+	assert_int_equal(X509_get_key_usage(ec->x), KU_KEY_AGREEMENT);
+}
+
+static void test_issue_refused(void **state)
+{
+	static const char *const bad_oid[] = { "not an oid" }, *const bad_ip[] = { "127.0.0.1.5" };
+	struct cert_spec s = chain_leaf_spec();
+	cleanup_key struct key *pub = NULL;
+	struct cert *c = NULL;
+
+	(void)state;
+	/* A key that is not the issuer's, and a public one. */
+	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, good.root_key, &c).code, E_BUG);
+	assert_int_equal(cert_issue(&s, good.leaf_key, NULL, good.root_key, &c).code, E_BUG);
+	assert_int_equal(cert_key(good.issuer, &pub).code, E_OK);
+	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, pub, &c).code, E_BUG);
+	s.not_after_s = YEAR_9999_S + 1;
+	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, good.issuer_key, &c).code, E_PEER_RANGE);
+	s = chain_leaf_spec();
+	s.not_before_s = -1;
+	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, good.issuer_key, &c).code, E_PEER_RANGE);
+	s = chain_leaf_spec();
+	s.eku_oids = bad_oid;
+	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, good.issuer_key, &c).code, E_PEER_SYNTAX);
+	s = chain_leaf_spec();
+	s.ip = bad_ip;
+	s.n_ip = 1;
+	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, good.issuer_key, &c).code, E_PEER_SYNTAX);
+	assert_null(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_pem),
+		cmocka_unit_test(test_not_der),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_issue_reads_back),
+		cmocka_unit_test(test_ek_key_usage),
+		cmocka_unit_test(test_issue_refused),
+	};
+
+	return cmocka_run_group_tests_name("x509-issue", tests, chain_set_up, chain_tear_down);
+}
