@@ -268,9 +268,11 @@ void tpm_handle_done(struct tpm_handle *h)
 		*h = (struct tpm_handle)TPM_HANDLE_NONE;
 		return; /* recovery flushed it */
 	}
-	if (h->persistent) {
-		(void)Esys_TR_Close(tpm->esys, &h->tr);
-	} else {
+	/*
+	 * ESYS 3.2 gives one ESYS_TR to everybody who opens the same persistent
+	 * object, and closing it closes it for all: it stays until the connection ends.
+	 */
+	if (!h->persistent) {
 		do
 			rc = Esys_FlushContext(tpm->esys, h->tr);
 		while (tpm_again(&again, rc));

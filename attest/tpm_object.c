@@ -123,16 +123,12 @@ struct err tpm_create_primary(struct tpm *tpm, ESYS_TR hierarchy, ESYS_TR sessio
 struct err tpm_persist(struct tpm *tpm, const struct tpm_handle *object, ESYS_TR session, TPM2_HANDLE to)
 {
 	struct tpm_retry again = { 0 };
-	struct err e;
-	ESYS_TR tr;
+	ESYS_TR tr; /* of the copy; not closed, see tpm_handle_done() */
 	TSS2_RC rc;
 
 	do
 		rc = Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, object->tr, session, ESYS_TR_NONE, ESYS_TR_NONE, to,
 				       &tr);
 	while (tpm_again(&again, rc));
-	if (failed(e = tpm_result(tpm, rc, "TPM2_EvictControl")))
-		return e;
-	(void)Esys_TR_Close(tpm->esys, &tr);
-	return ERR(E_OK);
+	return tpm_result(tpm, rc, "TPM2_EvictControl");
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <tss2/tss2_tctildr.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "config.h"
 
@@ -36,6 +37,8 @@ int fixture_up(void **state)
 
 	(void)state;
 	(void)setenv("TSS2_LOG", "all+NONE", 0);
+	if (getenv("ASSAY_TEST_DEBUG") != NULL)
+		log_init(LOG_LEVEL_DEBUG, false);
 	if (failed(e))
 		print_error("harness_up: %s (%s)\n", err_name(e), fixture_why.text);
 	return failed(e) ? -1 : 0;

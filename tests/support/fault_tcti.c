@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/rd.h"
 #include "base/wr.h"
 
 #define MAGIC 0x4153534159544354ull
@@ -20,6 +21,18 @@ static bool fails_now(const struct fault_tcti *f)
 	return f->kind != FAULT_TCTI_NONE && f->n_commands >= f->at && f->n_commands - f->at < f->times;
 }
 
+/* Bytes 6 to 9 of a command (TPM 2.0 Part 1, 18.4). */
+static uint32_t command_code(const uint8_t *command, size_t n)
+{
+	struct rd r = RD(BYTES(command, n));
+	struct bytes skipped;
+	uint32_t code;
+
+	if (failed(rd_bytes(&r, 6, &skipped)) || failed(rd_u32be(&r, &code)))
+		abort();
+	return code;
+}
+
 static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t n, const uint8_t *command)
 {
 	struct fault_tcti *f = (struct fault_tcti *)context;
@@ -28,6 +41,8 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t n, const uint8_t *com
 
 	listen(f, command, n);
 	f->n_commands++;
+	if (f->before != NULL)
+		f->before(f->before_ctx, command_code(command, n));
 	if (fails && f->kind == FAULT_TCTI_COMMAND)
 		return TSS2_TCTI_RC_IO_ERROR;
 	if (fails && f->kind == FAULT_TCTI_CODE) {

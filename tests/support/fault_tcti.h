@@ -28,6 +28,8 @@ struct fault_tcti {
 	uint32_t pending_code;              /* what receive gives in place of the TPM's answer */
 	struct buf bus;                     /* every byte in both directions, where listening */
 	bool listens;
+	void (*before)(void *ctx, uint32_t command_code); /* called before each command goes to the TPM, or NULL */
+	void *before_ctx;
 };
 
 void fault_tcti_init(struct fault_tcti *f, TSS2_TCTI_CONTEXT *next);
