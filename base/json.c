@@ -120,7 +120,9 @@ static int sink_add(const char *p, size_t n, void *ctx)
 {
 	struct sink *s = ctx;
 
-	s->e = buf_add(s->to, BYTES(p, n));
+	/* jansson 2.14 goes on after a key that could not be written: the first failure has to stay. */
+	if (!failed(s->e))
+		s->e = buf_add(s->to, BYTES(p, n));
 	return failed(s->e) ? -1 : 0;
 }
 
@@ -130,7 +132,7 @@ static struct err dump(const json_t *j, size_t flags, struct buf *ret)
 	size_t old_n = ret->n;
 	struct err e;
 
-	if (json_dump_callback(j, sink_add, &s, flags | JSON_ENCODE_ANY) == 0)
+	if (json_dump_callback(j, sink_add, &s, flags | JSON_ENCODE_ANY) == 0 && !failed(s.e))
 		return ERR(E_OK);
 	if (failed(e = buf_truncate(ret, old_n)))
 		return e;
