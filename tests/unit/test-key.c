@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keys from numbers, signing and verifying. */
 #include "base/key.h"
 
 #include <pthread.h>
@@ -10,9 +11,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
 
 #include "base/key_impl.h"
 #include "base/limits.h"
@@ -76,11 +75,10 @@ static void test_rfc6979(void **state)
 		assert_int_equal(key_from_ec(rfc6979[i].kind, buf_bytes(&x), buf_bytes(&y), &k).code, E_OK);
 		assert_int_equal(key_kind(k), rfc6979[i].kind);
 		assert_false(key_is_private(k));
-		assert_int_equal(
-			key_verify(k, SIG_ECDSA, rfc6979[i].hash, BYTES_LIT("sample"), buf_bytes(&sig)).code, E_OK);
-		assert_int_equal(
-			key_verify(k, SIG_ECDSA, rfc6979[i].hash, BYTES_LIT("samplf"), buf_bytes(&sig)).code,
-			E_AUTH_SIGNATURE);
+		assert_int_equal(key_verify(k, SIG_ECDSA, rfc6979[i].hash, BYTES_LIT("sample"), buf_bytes(&sig)).code,
+				 E_OK);
+		assert_int_equal(key_verify(k, SIG_ECDSA, rfc6979[i].hash, BYTES_LIT("samplf"), buf_bytes(&sig)).code,
+				 E_AUTH_SIGNATURE);
 	}
 }
 
@@ -267,10 +265,9 @@ static void test_sign_verify(void **state)
 			assert_true(failed(key_verify(pub, scheme, DIGEST_SHA256, message, buf_bytes(&sig))));
 			sig.p[bit / 8] ^= (uint8_t)(1u << (bit % 8));
 		}
-		assert_int_equal(key_verify(pub, scheme, DIGEST_SHA256, BYTES_LIT("the assay Office"),
-					    buf_bytes(&sig))
-					 .code,
-				 E_AUTH_SIGNATURE);
+		assert_int_equal(
+			key_verify(pub, scheme, DIGEST_SHA256, BYTES_LIT("the assay Office"), buf_bytes(&sig)).code,
+			E_AUTH_SIGNATURE);
 		/* A byte less and a byte more. */
 		assert_int_equal(key_verify(pub, scheme, DIGEST_SHA256, message, BYTES(sig.p, sig.n - 1)).code,
 				 E_PEER_RANGE);
@@ -432,9 +429,8 @@ static void test_ecdsa_degenerate(void **state)
 		/* n - 1 is in range: refused by arithmetic, not by form. */
 		memcpy(good.p, c->order.p, c->size);
 		good.p[c->size - 1]--;
-		assert_int_equal(
-			key_verify(k, SIG_ECDSA, rfc6979[i].hash, BYTES_LIT("sample"), buf_bytes(&good)).code,
-			E_AUTH_SIGNATURE);
+		assert_int_equal(key_verify(k, SIG_ECDSA, rfc6979[i].hash, BYTES_LIT("sample"), buf_bytes(&good)).code,
+				 E_AUTH_SIGNATURE);
 	}
 }
 
@@ -477,300 +473,6 @@ static void test_ecdsa_infinity(void **state)
 	assert_int_equal(BN_bn2binpad(r, sig, 32), 32);
 	assert_int_equal(key_verify(k, SIG_ECDSA, DIGEST_SHA256, message, BYTES_ARR(sig)).code, E_AUTH_SIGNATURE);
 	BN_CTX_free(ctx);
-}
-
-static const struct {
-	const char *name, *hex;
-	enum err_code want;
-} der_cases[] = {
-	{ "smallest", "3006020101020101", E_OK },
-	{ "sign byte", "300702020080020101", E_OK },
-	{ "cut", "30060201010201", E_PEER_TRUNCATED },
-	{ "nothing", "", E_PEER_TRUNCATED },
-	{ "trailing", "300602010102010100", E_PEER_TRAILING },
-	{ "trailing inside", "3009020101020101020101", E_PEER_TRAILING },
-	{ "one integer", "3003020101", E_PEER_TRUNCATED },
-	{ "set instead of sequence", "3106020101020101", E_PEER_SYNTAX },
-	{ "octet string instead of integer", "3006040101020101", E_PEER_SYNTAX },
-	{ "long form length", "308106020101020101", E_PEER_NOT_CANONICAL },
-	{ "two bytes of length", "30820006020101020101", E_PEER_NOT_CANONICAL },
-	{ "three bytes of length", "3083000006020101020101", E_PEER_SYNTAX },
-	{ "indefinite length", "30800201010201010000", E_PEER_NOT_CANONICAL },
-	{ "superfluous zero", "300702020001020101", E_PEER_NOT_CANONICAL },
-	{ "zero", "3006020100020101", E_PEER_RANGE },
-	{ "s zero", "3006020101020100", E_PEER_RANGE },
-	{ "empty integer", "30050200020101", E_PEER_SYNTAX },
-	{ "negative", "3006020181020101", E_PEER_RANGE },
-	{ "33 bytes",
-	  "3026022101ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff020101", E_PEER_RANGE },
-	{ "n", "3026022100ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551020101", E_PEER_RANGE },
-	{ "n - 1", "3026022100ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550020101", E_OK },
-};
-
-static void test_ecdsa_der(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < array_len(der_cases); i++) {
-		cleanup_buf struct buf der = BUF_INIT(256), raw = BUF_INIT(256), back = BUF_INIT(256);
-		struct err e;
-
-		unhex(der_cases[i].hex, &der);
-		e = ecdsa_der_to_raw(KEY_EC_P256, buf_bytes(&der), &raw);
-		if (e.code != der_cases[i].want)
-			fail_msg("%s: %s", der_cases[i].name, err_name(e));
-		assert_int_equal(raw.n, failed(e) ? 0 : 64);
-		if (failed(e))
-			continue;
-		assert_int_equal(ecdsa_raw_to_der(KEY_EC_P256, buf_bytes(&raw), &back).code, E_OK);
-		assert_true(bytes_eq(buf_bytes(&der), buf_bytes(&back)));
-	}
-	assert_int_equal(ecdsa_der_to_raw(KEY_RSA, BYTES_NONE, NULL).code, E_PEER_UNSUPPORTED);
-	assert_int_equal(ecdsa_raw_to_der(KEY_ED25519, BYTES_NONE, NULL).code, E_PEER_UNSUPPORTED);
-}
-
-/* P-521 needs the long form of the sequence length: the round trip and OpenSSL must agree. */
-static void test_ecdsa_der_p521(void **state)
-{
-	cleanup_buf struct buf raw = BUF_INIT(132), der = BUF_INIT(256), back = BUF_INIT(132);
-	const unsigned char *at;
-	ECDSA_SIG *sig;
-
-	(void)state;
-	unhex(rfc6979[2].sig, &raw);
-	assert_int_equal(ecdsa_raw_to_der(KEY_EC_P521, buf_bytes(&raw), &der).code, E_OK);
-	assert_int_equal(der.p[1], 0x81);
-	at = der.p;
-	sig = d2i_ECDSA_SIG(NULL, &at, (long)der.n);
-	assert_non_null(sig);
-	assert_ptr_equal(at, der.p + der.n);
-	ECDSA_SIG_free(sig);
-	assert_int_equal(ecdsa_der_to_raw(KEY_EC_P521, buf_bytes(&der), &back).code, E_OK);
-	assert_true(bytes_eq(buf_bytes(&raw), buf_bytes(&back)));
-}
-
-/* Ours and OpenSSL's encoders agree on every kind; so do the decoders. */
-static void test_spki(void **state)
-{
-	(void)state;
-	for (enum key_kind kind = KEY_EC_P256; kind <= KEY_ED25519; kind++) {
-		cleanup_buf struct buf spki = BUF_INIT(1024), pem = BUF_INIT(4096);
-		cleanup_key struct key *back = NULL, *from_pem = NULL;
-		unsigned char *der = NULL;
-		struct digest d;
-		uint8_t h[32];
-		int n;
-
-		if (keys[kind] == NULL)
-			continue;
-		assert_int_equal(key_spki(keys[kind], &spki).code, E_OK);
-		n = i2d_PUBKEY(key_evp(keys[kind]), &der);
-		assert_int_equal(n, (int)spki.n);
-		assert_memory_equal(der, spki.p, spki.n);
-		OPENSSL_free(der);
-		assert_int_equal(digest_one(DIGEST_SHA256, buf_bytes(&spki), &d).code, E_OK);
-		assert_int_equal(key_spki_sha256(keys[kind], h).code, E_OK);
-		assert_memory_equal(h, d.v, 32);
-
-		assert_int_equal(key_from_spki(buf_bytes(&spki), &back).code, E_OK);
-		assert_true(key_equal(back, keys[kind]));
-		assert_false(key_is_private(back));
-		assert_int_equal(key_public_to_pem(keys[kind], &pem).code, E_OK);
-		assert_int_equal(key_from_pem(buf_bytes(&pem), &from_pem).code, E_OK);
-		assert_true(key_equal(from_pem, keys[kind]));
-
-		for (size_t cut = 0; cut < spki.n; cut++) {
-			struct key *k = NULL;
-
-			assert_true(failed(key_from_spki(BYTES(spki.p, cut), &k)));
-			assert_null(k);
-		}
-		assert_int_equal(buf_add_u8(&spki, 0).code, E_OK);
-		assert_int_equal(key_from_spki(buf_bytes(&spki), &(struct key *){ NULL }).code, E_PEER_TRAILING);
-	}
-}
-
-static enum err_code spki_code(EVP_PKEY *pkey)
-{
-	unsigned char *der = NULL;
-	int n = i2d_PUBKEY(pkey, &der);
-	struct key *k = NULL;
-	struct err e;
-
-	assert_true(n > 0);
-	e = key_from_spki(BYTES(der, (size_t)n), &k);
-	assert_true((k != NULL) == (e.code == E_OK));
-	key_free(k);
-	k = NULL;
-	/* The way through OpenSSL's own decoding must come to the same decision. */
-	assert_int_equal(key_public_of(pkey, &k).code, e.code);
-	key_free(k);
-	OPENSSL_free(der);
-	return e.code;
-}
-
-static void test_spki_refused(void **state)
-{
-	cleanup_pkey EVP_PKEY *p = NULL;
-
-	(void)state;
-	p = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024);
-	assert_int_equal(spki_code(p), E_PEER_RANGE);
-	EVP_PKEY_free(take_ptr(&p));
-	p = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1");
-	assert_int_equal(spki_code(p), E_PEER_UNSUPPORTED);
-	EVP_PKEY_free(take_ptr(&p));
-	p = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
-	assert_int_equal(spki_code(p), E_PEER_UNSUPPORTED);
-	EVP_PKEY_free(take_ptr(&p));
-	p = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
-	assert_int_equal(spki_code(p), E_PEER_UNSUPPORTED);
-	EVP_PKEY_free(take_ptr(&p));
-	p = EVP_EC_gen("P-256");
-	assert_int_equal(spki_code(p), E_OK);
-}
-
-/* Explicit curve parameters (CVE-2020-0601) and compressed points are refused by form. */
-static void test_spki_ec_forms(void **state)
-{
-	static const char *const params[] = { OSSL_PKEY_PARAM_EC_ENCODING,
-					      OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT };
-	static const char *const values[] = { "explicit", "compressed" };
-
-	(void)state;
-	for (size_t i = 0; i < array_len(params); i++) {
-		cleanup_pkey EVP_PKEY *p = EVP_EC_gen("P-256");
-		unsigned char *der = NULL;
-		struct key *k = NULL;
-		int n;
-
-		assert_int_equal(EVP_PKEY_set_utf8_string_param(p, params[i], values[i]), 1);
-		n = i2d_PUBKEY(p, &der);
-		assert_true(n > 0);
-		assert_int_equal(key_from_spki(BYTES(der, (size_t)n), &k).code, E_PEER_UNSUPPORTED);
-		assert_null(k);
-		if (i == 0) {
-			const unsigned char *at = der;
-			cleanup_pkey EVP_PKEY *decoded = d2i_PUBKEY(NULL, &at, n);
-
-			assert_non_null(decoded);
-			assert_int_equal(key_public_of(decoded, &k).code, E_PEER_UNSUPPORTED);
-		}
-		OPENSSL_free(der);
-	}
-}
-
-static void test_spki_rsa_exponent(void **state)
-{
-	cleanup_buf struct buf spki = BUF_INIT(1024);
-	struct key *k = NULL;
-
-	(void)state;
-	assert_int_equal(key_spki(keys[KEY_RSA], &spki).code, E_OK);
-	spki.p[spki.n - 1] ^= 2; /* 65539 */
-	assert_int_equal(key_from_spki(buf_bytes(&spki), &k).code, E_PEER_RANGE);
-	spki.p[spki.n - 1] ^= 2;
-	spki.p[4 + 15 + 4] = 1; /* unused bits in the BIT STRING */
-	assert_int_equal(key_from_spki(buf_bytes(&spki), &k).code, E_PEER_SYNTAX);
-	assert_null(k);
-}
-
-static void test_private_pem(void **state)
-{
-	(void)state;
-	for (enum key_kind kind = KEY_EC_P256; kind <= KEY_ED25519; kind++) {
-		cleanup_buf struct buf pem = BUF_INIT(8192), sig = BUF_INIT(512), pub = BUF_INIT(8192);
-		cleanup_key struct key *back = NULL;
-		struct key *none = NULL;
-
-		if (keys[kind] == NULL)
-			continue;
-		assert_int_equal(key_private_to_pem(keys[kind], &pem).code, E_OK);
-		assert_memory_equal(pem.p, "-----BEGIN PRIVATE KEY-----", 27);
-		assert_int_equal(key_private_from_pem(buf_bytes(&pem), &back).code, E_OK);
-		assert_true(key_is_private(back));
-		assert_true(key_equal(back, keys[kind]));
-		assert_int_equal(key_sign(back, scheme_of(kind), DIGEST_SHA256, message, &sig).code, E_OK);
-		assert_int_equal(
-			key_verify(keys[kind], scheme_of(kind), DIGEST_SHA256, message, buf_bytes(&sig)).code, E_OK);
-		/* A private key where a public one is expected, and the other way round. */
-		assert_int_equal(key_from_pem(buf_bytes(&pem), &none).code, E_PEER_UNSUPPORTED);
-		assert_int_equal(key_public_to_pem(keys[kind], &pub).code, E_OK);
-		assert_int_equal(key_private_from_pem(buf_bytes(&pub), &none).code, E_PEER_UNSUPPORTED);
-		key_free(take_ptr(&back));
-		assert_int_equal(key_from_pem(buf_bytes(&pub), &back).code, E_OK);
-		assert_int_equal(key_private_to_pem(back, &pem).code, E_BUG);
-	}
-}
-
-static enum err_code private_pem_code(EVP_PKEY *pkey, const EVP_CIPHER *cipher, bool traditional)
-{
-	cleanup_bio BIO *bio = BIO_new(BIO_s_mem());
-	cleanup_buf struct buf pem = BUF_INIT(32768);
-	struct key *k = NULL;
-	struct err e;
-	int ok = traditional ? PEM_write_bio_PrivateKey_traditional(bio, pkey, NULL, NULL, 0, NULL, NULL)
-			     : PEM_write_bio_PKCS8PrivateKey(bio, pkey, cipher, "secret", 6, NULL, NULL);
-
-	assert_int_equal(ok, 1);
-	assert_int_equal(bio_contents(bio, &pem).code, E_OK);
-	e = key_private_from_pem(buf_bytes(&pem), &k);
-	assert_true((k != NULL) == (e.code == E_OK));
-	key_free(k);
-	return e.code;
-}
-
-static void test_private_pem_refused(void **state)
-{
-	cleanup_pkey EVP_PKEY *p521 = EVP_EC_gen("P-521"), *k1 = EVP_EC_gen("secp256k1"), *p256 = EVP_EC_gen("P-256");
-	cleanup_pkey EVP_PKEY *small = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024);
-	static const char *const texts[] = {
-		"", "x", "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n",
-		"-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n",
-		"-----BEGIN PRIVATE KEY-----\nMAA=\n",
-	};
-	struct key *k = NULL;
-
-	(void)state;
-	assert_int_equal(private_pem_code(p256, NULL, false), E_OK);
-	assert_int_equal(private_pem_code(p256, EVP_aes_128_cbc(), false), E_PEER_UNSUPPORTED);
-	assert_int_equal(private_pem_code(p256, NULL, true), E_PEER_UNSUPPORTED);
-	assert_int_equal(private_pem_code(p521, NULL, false), E_PEER_UNSUPPORTED);
-	assert_int_equal(private_pem_code(k1, NULL, false), E_PEER_UNSUPPORTED);
-	assert_int_equal(private_pem_code(small, NULL, false), E_PEER_RANGE);
-	for (size_t i = 0; i < array_len(texts); i++)
-		assert_int_equal(key_private_from_pem(bytes_str(texts[i]), &k).code, E_PEER_SYNTAX);
-	assert_null(k);
-	assert_int_equal(key_generate(KEY_EC_P521, &k).code, E_PEER_UNSUPPORTED);
-	assert_int_equal(key_generate(KEY_NONE, &k).code, E_PEER_UNSUPPORTED);
-}
-
-/* A P-256 PKCS#8 ends in the public point: take one of another key. */
-static void test_private_pem_mismatch(void **state)
-{
-	cleanup_key struct key *a = NULL, *b = NULL;
-	cleanup_buf struct buf pem_a = BUF_INIT(1024), der = BUF_INIT(1024), spki = BUF_INIT(128), pem = BUF_INIT(1024);
-	struct key *k = NULL;
-
-	(void)state;
-	assert_int_equal(key_generate(KEY_EC_P256, &a).code, E_OK);
-	assert_int_equal(key_generate(KEY_EC_P256, &b).code, E_OK);
-	assert_int_equal(key_private_to_pem(a, &pem_a).code, E_OK);
-	assert_int_equal(pem_decode(buf_bytes(&pem_a), "PRIVATE KEY", &der).code, E_OK);
-	assert_int_equal(key_spki(a, &spki).code, E_OK);
-	assert_memory_equal(der.p + der.n - 64, spki.p + spki.n - 64, 64);
-	buf_clear(&spki);
-	assert_int_equal(key_spki(b, &spki).code, E_OK);
-	memcpy(der.p + der.n - 64, spki.p + spki.n - 64, 64);
-	assert_int_equal(pem_encode("PRIVATE KEY", buf_bytes(&der), &pem).code, E_OK);
-	assert_int_equal(key_private_from_pem(buf_bytes(&pem), &k).code, E_PEER_RANGE);
-	assert_null(k);
-	/* A byte behind the structure. */
-	buf_clear(&der);
-	buf_clear(&pem);
-	assert_int_equal(pem_decode(buf_bytes(&pem_a), "PRIVATE KEY", &der).code, E_OK);
-	assert_int_equal(buf_add_u8(&der, 0).code, E_OK);
-	assert_int_equal(pem_encode("PRIVATE KEY", buf_bytes(&der), &pem).code, E_OK);
-	assert_int_equal(key_private_from_pem(buf_bytes(&pem), &k).code, E_PEER_TRAILING);
 }
 
 static void test_output_limits(void **state)
@@ -823,68 +525,44 @@ static void test_threads(void **state)
 	}
 }
 
-/* Loading and writing a key; signing and checking with one that is there. */
-static struct err load(enum key_kind kind, struct bytes pem)
-{
-	cleanup_key struct key *k = NULL, *pub = NULL;
-	cleanup_buf struct buf spki = BUF_INIT(1024), out = BUF_INIT(8192);
-	struct err e;
-
-	if (failed(e = key_private_from_pem(pem, &k)) || failed(e = key_spki(k, &spki)) ||
-	    failed(e = key_from_spki(buf_bytes(&spki), &pub)) || failed(e = key_private_to_pem(k, &out)))
-		return e;
-	assert_true(key_equal(k, keys[kind]) && key_equal(pub, keys[kind]));
-	assert_true(bytes_eq(buf_bytes(&out), pem));
-	return ERR(E_OK);
-}
-
-static struct err use(enum key_kind kind, struct bytes pem)
+static struct err sign_and_verify(enum key_kind kind)
 {
 	cleanup_buf struct buf sig = BUF_INIT(512);
 	struct err e;
 
-	(void)pem;
 	if (failed(e = key_sign(keys[kind], scheme_of(kind), DIGEST_SHA256, message, &sig)))
 		return e;
 	return key_verify(keys[kind], scheme_of(kind), DIGEST_SHA256, message, buf_bytes(&sig));
 }
 
 /*
- * Whatever allocation fails: the right result or an error, and nothing leaks
- * (ASan). OpenSSL keeps some failures to itself: then bytes look ill-formed, or
- * an Ed25519 signature wrong; never the other way round.
+ * Whatever allocation fails: success, or an error of ours and not of the
+ * signature; nothing leaks (ASan). OpenSSL keeps one failure inside Ed25519 to
+ * itself, which then looks like a wrong signature.
  */
 static void test_memory(void **state)
 {
-	static const struct {
-		enum key_kind kind;
-		struct err (*run)(enum key_kind kind, struct bytes pem);
-		long step; /* loading RSA makes 10 000 allocations */
-	} cases[] = {
-		{ KEY_EC_P256, load, 17 }, { KEY_ED25519, load, 1 }, { KEY_RSA, load, 1009 },
-		{ KEY_EC_P256, use, 1 },   { KEY_ED25519, use, 1 },  { KEY_RSA, use, 1 },
-	};
+	static const enum key_kind kinds[] = { KEY_EC_P256, KEY_EC_P384, KEY_RSA, KEY_ED25519 };
 
 	(void)state;
-	for (size_t i = 0; i < array_len(cases); i++) {
-		cleanup_buf struct buf pem = BUF_INIT(8192);
+	for (size_t i = 0; i < array_len(kinds); i++) {
 		long n, n_failed = 0;
 
-		assert_int_equal(key_private_to_pem(keys[cases[i].kind], &pem).code, E_OK);
-		assert_int_equal(cases[i].run(cases[i].kind, buf_bytes(&pem)).code, E_OK);
+		assert_int_equal(sign_and_verify(kinds[i]).code, E_OK);
 		fault_begin(-1);
-		assert_int_equal(cases[i].run(cases[i].kind, buf_bytes(&pem)).code, E_OK);
+		assert_int_equal(sign_and_verify(kinds[i]).code, E_OK);
 		n = fault_end();
-		for (long k = 0; k < n; k += k < 50 ? 1 : cases[i].step) {
+		for (long k = 0; k < n; k++) {
 			struct err e;
 
 			fault_begin(k);
-			e = cases[i].run(cases[i].kind, buf_bytes(&pem));
+			e = sign_and_verify(kinds[i]);
 			(void)fault_end();
 			n_failed += failed(e);
-			if (e.code == E_BUG || (cases[i].run == use && cases[i].kind != KEY_ED25519 && failed(e) &&
-						e.code != E_LOCAL_MEMORY && e.code != E_LOCAL_CRYPTO))
-				fail_msg("case %zu, allocation %ld of %ld: %s", i, k, n, err_name(e));
+			if (e.code == E_OK || e.code == E_LOCAL_MEMORY || e.code == E_LOCAL_CRYPTO)
+				continue;
+			if (kinds[i] != KEY_ED25519 || e.code != E_AUTH_SIGNATURE)
+				fail_msg("kind %d, allocation %ld of %ld: %s", (int)kinds[i], k, n, err_name(e));
 		}
 		assert_true(n_failed > 3);
 	}
@@ -928,15 +606,6 @@ int main(void)
 		cmocka_unit_test(test_ecdsa_degenerate),
 		cmocka_unit_test(test_orders),
 		cmocka_unit_test(test_ecdsa_infinity),
-		cmocka_unit_test(test_ecdsa_der),
-		cmocka_unit_test(test_ecdsa_der_p521),
-		cmocka_unit_test(test_spki),
-		cmocka_unit_test(test_spki_refused),
-		cmocka_unit_test(test_spki_ec_forms),
-		cmocka_unit_test(test_spki_rsa_exponent),
-		cmocka_unit_test(test_private_pem),
-		cmocka_unit_test(test_private_pem_refused),
-		cmocka_unit_test(test_private_pem_mismatch),
 		cmocka_unit_test(test_output_limits),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_memory),
