@@ -103,7 +103,8 @@ static void test_pae(void **state)
 
 	(void)state;
 	assert_int_equal(
-		dsse_sign(ed25519.key, "http://example.com/HelloWorld", BYTES_LIT("hello world"), &envelope).code, E_OK);
+		dsse_sign(ed25519.key, "http://example.com/HelloWorld", BYTES_LIT("hello world"), &envelope).code,
+		E_OK);
 	assert_int_equal(json_parse(buf_bytes(&envelope), 4096, &j, NULL).code, E_OK);
 	assert_string_equal(json_string_value(json_object_get(j, "payload")), "aGVsbG8gd29ybGQ=");
 	one = json_array_get(json_object_get(j, "signatures"), 0);
@@ -209,8 +210,8 @@ static const struct {
 	{ "no sig", "eyJhIjoxfQ==", TYPE, "{\"keyid\":\"%s\"}", "", E_PEER_MISSING },
 	{ "sig a number", "eyJhIjoxfQ==", TYPE, "{\"keyid\":\"%s\",\"sig\":1}", "", E_PEER_TYPE },
 	{ "keyid a number", "eyJhIjoxfQ==", TYPE, "{\"keyid\":1,\"sig\":\"AA==\"},@", "", E_PEER_TYPE },
-	{ "unknown member of a signature", "eyJhIjoxfQ==", TYPE, "{\"keyid\":\"%s\",\"sig\":\"AA==\",\"cert\":\"\"}", "",
-	  E_PEER_UNKNOWN_KEY },
+	{ "unknown member of a signature", "eyJhIjoxfQ==", TYPE, "{\"keyid\":\"%s\",\"sig\":\"AA==\",\"cert\":\"\"}",
+	  "", E_PEER_UNKNOWN_KEY },
 	{ "malformed signature of somebody else", "eyJhIjoxfQ==", TYPE, "@,{\"keyid\":\"x\",\"sig\":1}", "",
 	  E_PEER_TYPE },
 	{ "signature a text", "eyJhIjoxfQ==", TYPE, "\"x\"", "", E_PEER_TYPE },
@@ -221,8 +222,8 @@ static void add_signature(struct buf *text, const struct party *by, const char *
 	cleanup_buf struct buf sig = BUF_INIT(128), t = BUF_INIT(512);
 
 	sign_by_hand(by, type, body, &sig);
-	assert_int_equal(
-		buf_addf(text, "{\"keyid\":\"%s\",\"sig\":\"%s\"}", by->keyid, b64(buf_bytes(&sig), &t)).code, E_OK);
+	assert_int_equal(buf_addf(text, "{\"keyid\":\"%s\",\"sig\":\"%s\"}", by->keyid, b64(buf_bytes(&sig), &t)).code,
+			 E_OK);
 }
 
 static void test_cases(void **state)
@@ -389,16 +390,11 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_pae),
-		cmocka_unit_test(test_made_by_hand),
-		cmocka_unit_test(test_every_character),
-		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_envelope_forms),
-		cmocka_unit_test(test_borrowed_keyid),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_key_kinds),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_pae),
+		cmocka_unit_test(test_made_by_hand),   cmocka_unit_test(test_every_character),
+		cmocka_unit_test(test_cases),          cmocka_unit_test(test_envelope_forms),
+		cmocka_unit_test(test_borrowed_keyid), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_key_kinds),      cmocka_unit_test(test_memory),
 	};
 
 	fault_init();

@@ -111,7 +111,8 @@ static void assert_written(const char *in, const char *want)
 static void test_write(void **state)
 {
 	(void)state;
-	assert_written("{ \"b\" : 1, \"a\":[true,false,null], \"B\":-7 }", "{\"B\":-7,\"a\":[true,false,null],\"b\":1}");
+	assert_written("{ \"b\" : 1, \"a\":[true,false,null], \"B\":-7 }",
+		       "{\"B\":-7,\"a\":[true,false,null],\"b\":1}");
 	assert_written("{\"a\":\"\\u00e9 \\/ \\\" \\\\ \\n \\u007f\"}", "{\"a\":\"\xc3\xa9 / \\\" \\\\ \\n \x7f\"}");
 	assert_written("\"x\"", "\"x\"");
 	assert_written("{\"a\":{\"z\":0,\"y\":{\"d\":1,\"c\":2}}}", "{\"a\":{\"y\":{\"c\":2,\"d\":1},\"z\":0}}");
@@ -149,7 +150,7 @@ static const struct {
 	enum reader reader;
 	const char *value; /* of member "k"; NULL: not there */
 	enum err_code want;
-	int64_t number;    /* what the reader must give, where it gives one */
+	int64_t number; /* what the reader must give, where it gives one */
 } read_cases[] = {
 	{ R_STR, "\"abcdefgh\"", E_OK, 0 },
 	{ R_STR, "\"\"", E_OK, 0 },
@@ -280,8 +281,7 @@ static void test_readers(void **state)
 		e = read_one(&o, read_cases[i].reader, &number);
 		if (e.code != read_cases[i].want || number != read_cases[i].number)
 			fail_msg("reader %d of %s: %s instead of %s, number %jd", (int)read_cases[i].reader,
-				 read_cases[i].value, err_name(e), err_name(ERR(read_cases[i].want)),
-				 (intmax_t)number);
+				 read_cases[i].value, err_name(e), err_name(ERR(read_cases[i].want)), (intmax_t)number);
 		if (failed(e))
 			assert_ptr_equal(strstr(why.text, "predicate.k: "), why.text);
 		else
