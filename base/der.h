@@ -22,7 +22,7 @@
  */
 must_check struct err der_rd(struct rd *r, uint8_t tag, struct bytes *ret);
 
-/* An INTEGER >= 0 as big-endian bytes without leading zeros; no bytes for 0. Errors as der_rd; E_PEER_RANGE if negative. */
+/* An INTEGER >= 0 as big-endian bytes without leading zeros, none for 0. Errors as der_rd; E_PEER_RANGE if negative. */
 must_check struct err der_rd_uint(struct rd *r, struct bytes *ret);
 
 /* Tag and length of an element of n bytes, n <= 65535 (else E_LIMIT_SIZE). Appended; b is unchanged on failure. */

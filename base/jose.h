@@ -52,7 +52,10 @@ struct jws {
 void jws_done(struct jws *j);
 #define cleanup_jws cleanup(jws_done)
 
-/* At most LIMIT_TOKEN bytes, exactly three strict base64url parts, header and payload JSON objects. E_PEER_*, E_LIMIT_SIZE. */
+/*
+ * At most LIMIT_TOKEN bytes, exactly three strict base64url parts, header and
+ * payload JSON objects. E_PEER_*, E_LIMIT_SIZE.
+ */
 must_check struct err jws_parse(struct bytes token, struct jws *ret, struct reason *reterr);
 
 /*
@@ -65,7 +68,10 @@ must_check struct err jws_verify(const struct jws *j, const struct key *k, const
 /* For DPoP: the key is the header's own jwk (public, P-256, ES256). The caller owns *ret. */
 must_check struct err jws_verify_embedded(const struct jws *j, const char *typ, struct key **ret,
 					  struct reason *reterr);
-/* `kid` of the unverified header; NULL where there is none or it is not text of 1..256 bytes without control characters. Borrowed. */
+/*
+ * `kid` of the unverified header; NULL where there is none or it is not text
+ * of 1..256 bytes without control characters. Borrowed.
+ */
 const char *jws_unsigned_kid(const struct jws *j);
 
 /*
@@ -78,11 +84,14 @@ const char *jws_unsigned_kid(const struct jws *j);
  * not define is refused.
  */
 struct dsse_key {
-	const char *keyid;        /* hex SHA-256 of the SPKI */
+	const char *keyid; /* hex SHA-256 of the SPKI */
 	const struct key *key;
 };
 must_check struct err dsse_sign(const struct key *k, const char *payload_type, struct bytes payload, struct buf *ret);
-/* E_AUTH_UNKNOWN where no signature is by a known key; E_AUTH_SIGNATURE; E_PEER_*. *ret_payload is appended, *ret_which names the key. */
+/*
+ * E_AUTH_UNKNOWN where no signature is by a known key; E_AUTH_SIGNATURE;
+ * E_PEER_*. *ret_payload is appended, *ret_which names the key.
+ */
 must_check struct err dsse_verify(struct bytes envelope, size_t max, const char *payload_type,
 				  const struct dsse_key *keys, size_t n_keys, struct buf *ret_payload,
 				  size_t *ret_which, struct reason *reterr);

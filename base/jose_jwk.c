@@ -16,7 +16,7 @@ static const struct {
 	const char *kty, *crv; /* crv is NULL for RSA */
 	size_t size;           /* bytes of a coordinate */
 } forms[] = {
-	{ KEY_EC_P256, "EC", "P-256", 32 },     { KEY_EC_P384, "EC", "P-384", 48 }, { KEY_EC_P521, "EC", "P-521", 66 },
+	{ KEY_EC_P256, "EC", "P-256", 32 },    { KEY_EC_P384, "EC", "P-384", 48 }, { KEY_EC_P521, "EC", "P-521", 66 },
 	{ KEY_ED25519, "OKP", "Ed25519", 32 }, { KEY_RSA, "RSA", NULL, 0 },
 };
 
@@ -88,8 +88,7 @@ struct err jwk_thumbprint(const struct key *k, char ret[JKT_LEN + 1])
 static struct err check_purpose(struct jobj *o, const struct key *k)
 {
 	const char *alg = jws_alg_for(k), *s = NULL;
-	const json_t *ops = NULL, *op = NULL;
-	size_t i = 0;
+	const json_t *ops = NULL;
 	bool may_verify = false;
 	struct err e;
 
@@ -113,8 +112,11 @@ static struct err check_purpose(struct jobj *o, const struct key *k)
 		return ERR(E_OK);
 	if (failed(e = jobj_arr(o, "key_ops", 16, &ops)))
 		return e;
-	json_array_foreach (ops, i, op)
-		may_verify = may_verify || (json_is_string(op) && strcmp(json_string_value(op), "verify") == 0);
+	for (size_t i = 0; i < json_array_size(ops); i++) {
+		const char *op = json_string_value(json_array_get(ops, i));
+
+		may_verify = may_verify || (op != NULL && strcmp(op, "verify") == 0);
+	}
 	if (!may_verify) {
 		reason_set(o->reterr, "%s: \"key_ops\" without \"verify\"", o->where);
 		return ERR(E_PEER_UNSUPPORTED);
@@ -177,8 +179,8 @@ struct err jwk_to_key(const json_t *jwk, struct key **ret, struct reason *reterr
 		return e;
 	if (strcmp(kty, "RSA") != 0 && failed(e = jobj_str(&o, "crv", MEMBER_MAX, &crv)))
 		return e;
-	while (f < array_len(forms) && (strcmp(forms[f].kty, kty) != 0 ||
-					(crv != NULL && strcmp(forms[f].crv, crv) != 0)))
+	while (f < array_len(forms) &&
+	       (strcmp(forms[f].kty, kty) != 0 || (crv != NULL && strcmp(forms[f].crv, crv) != 0)))
 		f++;
 	if (f == array_len(forms)) {
 		reason_set(reterr, "jwk: key type or curve not supported");

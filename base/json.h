@@ -31,7 +31,10 @@ static inline void cleanup_json_(json_t **j)
 /* Parses one JSON value of at most max bytes. The caller owns *ret (json_decref). */
 must_check struct err json_parse(struct bytes in, size_t max, json_t **ret, struct reason *reterr);
 
-/* Compact, keys sorted, appended: the canonical form we hash and sign (RFC 8785 for integers and printable ASCII strings). */
+/*
+ * Compact, keys sorted, appended: the canonical form we hash and sign. It is
+ * that of RFC 8785 for integers and printable ASCII strings.
+ */
 must_check struct err json_write(const json_t *j, struct buf *ret);
 /* Two-space indent for people. */
 must_check struct err json_write_pretty(const json_t *j, struct buf *ret);
@@ -74,6 +77,7 @@ must_check struct err json_put_int(json_t *o, const char *key, int64_t v);
 must_check struct err json_put_bool(json_t *o, const char *key, bool v);
 must_check struct err json_put_hex(json_t *o, const char *key, struct bytes v);
 must_check struct err json_put_b64url(json_t *o, const char *key, struct bytes v);
-must_check struct err json_put(json_t *o, const char *key, json_t *v /* takes ownership, also on failure; NULL is E_LOCAL_MEMORY */);
+/* Takes ownership of v, also on failure; v NULL is E_LOCAL_MEMORY. */
+must_check struct err json_put(json_t *o, const char *key, json_t *v);
 
 #endif

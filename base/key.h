@@ -46,7 +46,11 @@ must_check struct err key_from_ed25519(struct bytes pub, struct key **ret);
 must_check struct err key_from_spki(struct bytes der, struct key **ret);
 must_check struct err key_from_pem(struct bytes pem, struct key **ret);
 
-/* Private keys: new, PKCS#8 PEM in, PKCS#8 PEM out (a secret: 0600). P-256, P-384, Ed25519, RSA-2048 (new and read). */
+/*
+ * Private keys: new, PKCS#8 PEM in (not encrypted, and the halves must fit),
+ * PKCS#8 PEM out (a secret: 0600). P-256, P-384, Ed25519, RSA (new: 2048 bits).
+ * E_PEER_UNSUPPORTED for others, E_PEER_RANGE, E_PEER_SYNTAX, E_PEER_TRAILING.
+ */
 must_check struct err key_generate(enum key_kind kind, struct key **ret);
 must_check struct err key_private_from_pem(struct bytes pem, struct key **ret);
 must_check struct err key_private_to_pem(const struct key *k, struct buf *ret);
@@ -60,7 +64,7 @@ bool key_equal(const struct key *a, const struct key *b);
 must_check struct err key_spki(const struct key *k, struct buf *ret);
 must_check struct err key_spki_sha256(const struct key *k, uint8_t ret[32]);
 
-/* EC coordinates padded to the curve size (32, 48, 66 bytes), RSA modulus, Ed25519 key in *a. Appended. b may be empty. */
+/* EC coordinates padded to the curve size (32, 48, 66 bytes); RSA modulus or Ed25519 key in a, nothing in b. Appended. */
 must_check struct err key_numbers(const struct key *k, struct buf *ret_a, struct buf *ret_b);
 
 /* The EVP_PKEY inside (struct evp_pkey_st *), borrowed; for x509.c and TLS only. */
@@ -71,14 +75,20 @@ struct evp_pkey_st *key_evp(const struct key *k);
  * ECDSA signatures are raw r||s of exactly twice the curve size, both in
  * 1..n-1. E_AUTH_SIGNATURE where it does not verify, E_PEER_RANGE for its
  * form, E_PEER_UNSUPPORTED where scheme and key do not fit or the hash is
- * SHA-1, E_LOCAL_CRYPTO.
+ * SHA-1 or SM3, E_LOCAL_CRYPTO, E_LOCAL_MEMORY. A digest must have the size of
+ * its hash (E_BUG). Ed25519 signs data itself: hash does not count, and there
+ * is no verification over a digest (E_PEER_UNSUPPORTED).
  */
 must_check struct err key_verify(const struct key *k, enum sig_scheme scheme, enum digest_id hash, struct bytes data,
 				 struct bytes sig);
 must_check struct err key_verify_digest(const struct key *k, enum sig_scheme scheme, enum digest_id hash,
 					struct bytes digest, struct bytes sig);
 
-/* Signs data; ECDSA gives raw r||s. Appended. Not for SIG_RSAPSS. */
+/*
+ * Signs data; ECDSA gives raw r||s. Appended. E_PEER_UNSUPPORTED for
+ * SIG_RSAPSS, SHA-1, SM3 and where scheme and key do not fit; E_BUG for a
+ * public key; E_LOCAL_CRYPTO, E_LOCAL_MEMORY.
+ */
 must_check struct err key_sign(const struct key *k, enum sig_scheme scheme, enum digest_id hash, struct bytes data,
 			       struct buf *ret);
 

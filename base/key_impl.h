@@ -16,10 +16,10 @@
 /* Curves, in the order of enum key_kind. */
 struct curve {
 	enum key_kind kind;
-	const char *group;     /* OpenSSL's name */
-	size_t size;           /* bytes of a coordinate, of r and of s */
-	struct bytes order;    /* n, big endian, of that size */
-	struct bytes spki;     /* DER in front of the two coordinates; ends in BIT STRING 00 04 */
+	const char *group;  /* OpenSSL's name */
+	size_t size;        /* bytes of a coordinate, of r and of s */
+	struct bytes order; /* n, big endian, of that size */
+	struct bytes spki;  /* DER in front of the two coordinates; ends in BIT STRING 00 04 */
 };
 const struct curve *curve_of(enum key_kind kind); /* NULL where kind is no curve */
 
@@ -70,7 +70,7 @@ static inline struct bytes key_b(const struct key *k)
 must_check struct err key_public_of(EVP_PKEY *pkey, struct key **ret);
 
 /* Puts a key together. pkey is taken on success. E_LOCAL_MEMORY. */
-must_check struct err key_assemble(enum key_kind kind, bool is_private, EVP_PKEY **pkey, struct bytes a,
-				   struct bytes b, struct key **ret);
+must_check struct err key_assemble(enum key_kind kind, bool is_private, EVP_PKEY **pkey, struct bytes a, struct bytes b,
+				   struct key **ret);
 
 #endif

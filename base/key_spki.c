@@ -13,7 +13,7 @@
 #define SPKI_MAX 1024
 #define RSA_EXPONENT 65537u
 
-/* rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017, appendix C) and NULL parameters: the AlgorithmIdentifier's contents. */
+/* Inside the AlgorithmIdentifier: rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017, appendix C), and NULL. */
 static const uint8_t rsa_algorithm[13] = {
 	0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
 };

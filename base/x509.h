@@ -25,9 +25,9 @@ DEFINE_CLEANUP(struct cert, cleanup_cert_, cert_free)
 must_check struct err cert_from_der(struct bytes der, struct cert **ret, size_t *ret_used);
 /* First block of a PEM text, which must be a certificate. */
 must_check struct err cert_from_pem(struct bytes pem, struct cert **ret);
-struct bytes cert_der(const struct cert *c);      /* as received; borrowed */
+struct bytes cert_der(const struct cert *c); /* as received; borrowed */
 must_check struct err cert_sha256(const struct cert *c, uint8_t ret[32]);
-/* E_PEER_RANGE: RSA below 2048 or above LIMIT_RSA_BITS, exponent not 65537; E_PEER_UNSUPPORTED. The caller owns *ret. */
+/* E_PEER_RANGE: RSA below 2048 or above LIMIT_RSA_BITS, exponent not 65537; E_PEER_UNSUPPORTED. Caller owns *ret. */
 must_check struct err cert_key(const struct cert *c, struct key **ret);
 /* One-line RFC 2253 subject and issuer, escaped for logs; borrowed. */
 const char *cert_subject(const struct cert *c);
@@ -67,15 +67,15 @@ must_check struct err ek_cert_verify(const struct trust *t, const struct cert *l
 struct cert_spec {
 	const char *common_name;
 	bool ca;
-	int path_len;                 /* with ca; -1: none */
-	const char *const *dns;       /* subjectAltName dNSName and iPAddress texts */
+	int path_len;           /* with ca; -1: none */
+	const char *const *dns; /* subjectAltName dNSName and iPAddress texts */
 	size_t n_dns;
 	const char *const *ip;
 	size_t n_ip;
-	const char *const *eku_oids;  /* dotted */
+	const char *const *eku_oids; /* dotted */
 	size_t n_eku_oids;
-	bool tpm_san;                 /* EK certificate: critical directory name (id:00001014, swtpm, id:20191023) */
-	bool tls_server;              /* EKU serverAuth, key usage digitalSignature */
+	bool tpm_san;    /* EK certificate: critical directory name (id:00001014, swtpm, id:20191023) */
+	bool tls_server; /* EKU serverAuth, key usage digitalSignature */
 	int64_t not_before_s, not_after_s;
 };
 /*

@@ -28,7 +28,7 @@ struct cert {
 	struct err key_err; /* and then why: E_PEER_RANGE, E_PEER_UNSUPPORTED */
 	char subject[CERT_NAME_MAX], issuer[CERT_NAME_MAX];
 	size_t der_n;
-	uint8_t der[];      /* as received */
+	uint8_t der[]; /* as received */
 };
 
 /* One-line RFC 2253 form, printable ASCII, cut with "...". */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The small CA of --dev and of the software-TPM harness: RFC 5280, and the EK Credential Profile for EK certificates. */
+/* The small CA of --dev and of the software-TPM harness (RFC 5280, TCG EK Credential Profile 2.5). */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -34,8 +34,8 @@ static struct err add_text(X509_NAME *name, const char *oid, const char *text)
 	cleanup_asn1_object ASN1_OBJECT *obj = OBJ_txt2obj(oid, 0);
 
 	/* set 0: an RDN of its own for each attribute. */
-	if (obj == NULL || X509_NAME_add_entry_by_OBJ(name, obj, V_ASN1_UTF8STRING, (const unsigned char *)text, -1,
-						      -1, 0) != 1)
+	if (obj == NULL ||
+	    X509_NAME_add_entry_by_OBJ(name, obj, V_ASN1_UTF8STRING, (const unsigned char *)text, -1, -1, 0) != 1)
 		return ossl_failed(E_LOCAL_CRYPTO);
 	return ERR(E_OK);
 }
@@ -98,7 +98,13 @@ static struct err add_constraints(X509 *x, const struct cert_spec *s)
 }
 
 /* RFC 5280, 4.2.1.3: bit numbers. */
-enum { KU_BIT_SIGNATURE = 0, KU_BIT_KEY_ENCIPHERMENT = 2, KU_BIT_KEY_AGREEMENT = 4, KU_BIT_CERT_SIGN = 5, KU_BIT_CRL_SIGN = 6 };
+enum {
+	KU_BIT_SIGNATURE = 0,
+	KU_BIT_KEY_ENCIPHERMENT = 2,
+	KU_BIT_KEY_AGREEMENT = 4,
+	KU_BIT_CERT_SIGN = 5,
+	KU_BIT_CRL_SIGN = 6
+};
 
 static struct err add_key_usage(X509 *x, const struct cert_spec *s, const struct key *subject_key)
 {

@@ -16,7 +16,8 @@
 #include "base/limits.h"
 #include "base/x509_impl.h"
 
-#define AUTH_LEVEL 2 /* 112 bits: RSA-2048, SHA-224 or better, so no SHA-1; the anchor's own signature does not count */
+/* 112 bits: RSA-2048, SHA-224 or better, so no SHA-1. The anchor's own signature does not count. */
+#define AUTH_LEVEL 2
 
 DEFINE_CLEANUP(X509_STORE_CTX, cleanup_store_ctx_, X509_STORE_CTX_free)
 DEFINE_CLEANUP(STACK_OF(X509), cleanup_stack_, sk_X509_free)
@@ -123,7 +124,7 @@ static struct err check_key(const struct cert *c, struct reason *reterr)
  */
 static bool critical_is_handled(int nid)
 {
-	static const int handled[] = { NID_basic_constraints, NID_key_usage,	    NID_subject_alt_name,
+	static const int handled[] = { NID_basic_constraints, NID_key_usage,        NID_subject_alt_name,
 				       NID_ext_key_usage,     NID_name_constraints, NID_certificate_policies };
 
 	for (size_t i = 0; i < array_len(handled); i++) {
