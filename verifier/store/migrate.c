@@ -173,7 +173,7 @@ static struct err run_steps(struct conn *c, const struct migration *steps, int64
 struct err store_migrate(struct conn *c, const char *path, const struct migration *steps, size_t n,
 			 struct reason *reterr)
 {
-	int64_t version, application, tables, to = (int64_t)n;
+	int64_t version = 0, application = 0, tables = 0, to = (int64_t)n;
 	struct err e, undo;
 
 	if (failed(e = ask(c, "PRAGMA user_version", &version)) ||
