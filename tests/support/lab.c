@@ -357,10 +357,14 @@ static void make_quote(struct lab *l, const struct lab_change *ch, struct draft 
 	ev->signature = buf_bytes(&d->sig);
 }
 
-static void certify(struct lab *l, const struct softtpm_key *object, const struct softtpm_key *signer,
-		    void (*change)(struct lab *, struct tpm_attest *), const struct lab_change *ch, struct draft *d,
+/* Slot LAB_MAX_INSTANCES is the null primary's. */
+static void certify(struct lab *l, const struct softtpm_key *object, const struct lab_change *ch, struct draft *d,
 		    size_t slot, struct evidence_key *ret)
 {
+	bool boot = slot == LAB_MAX_INSTANCES;
+	const struct softtpm_key *signer = boot ? ch->boot_signer : ch->key_signer;
+	void (*change)(struct lab *, struct tpm_attest *) = boot ? ch->boot : ch->key;
+	void (*change_bytes)(struct lab *, struct buf *) = boot ? ch->boot_bytes : ch->key_bytes;
 	struct buf *attest = &d->key[2 * slot], *sig = &d->key[2 * slot + 1];
 	struct tpm_attest a;
 	uint8_t extra[32];
@@ -373,6 +377,8 @@ static void certify(struct lab *l, const struct softtpm_key *object, const struc
 	if (change != NULL)
 		change(l, &a);
 	must(softtpm_attest_write(&a, ch->body, attest));
+	if (change_bytes != NULL)
+		change_bytes(l, attest);
 	must(softtpm_sign(signer, buf_bytes(attest), sig));
 	*ret = (struct evidence_key){ buf_bytes(&object->area), buf_bytes(attest), buf_bytes(sig) };
 }
@@ -381,11 +387,11 @@ static void make_keys(struct lab *l, const struct lab_change *ch, struct draft *
 {
 	if (!l->challenge.boot_known) {
 		ev->has_boot = true;
-		certify(l, l->tpm->null_primary, ch->boot_signer, ch->boot, ch, d, LAB_MAX_INSTANCES, &ev->boot);
+		certify(l, l->tpm->null_primary, ch, d, LAB_MAX_INSTANCES, &ev->boot);
 	}
 	for (size_t i = 0; i < l->n_instances; i++) {
 		if (l->instance[i].live && !is_known(&l->challenge, l->instance[i].id))
-			certify(l, l->instance[i].key, ch->key_signer, ch->key, ch, d, i, &ev->key[ev->n_keys++]);
+			certify(l, l->instance[i].key, ch, d, i, &ev->key[ev->n_keys++]);
 	}
 }
 
@@ -402,6 +408,8 @@ void lab_evidence(struct lab *l, const struct lab_change *change)
 	if (ch->claims != NULL)
 		ch->claims(l, l->claims);
 	must(evidence_claims_encode(l->claims, &d->claims));
+	if (ch->claims_bytes != NULL)
+		ch->claims_bytes(l, &d->claims);
 	off = l->challenge.log_offset < l->log.n ? (size_t)l->challenge.log_offset : l->log.n;
 	*ev = (struct evidence){ .claims = buf_bytes(&d->claims), .log = BYTES(l->log.p + off, l->log.n - off) };
 	make_keys(l, ch, d, ev);

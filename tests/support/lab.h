@@ -73,11 +73,14 @@ void lab_boot_id(const struct lab *l, uint8_t ret[BOOT_ID_LEN]);
 /* What a test changes on the way. Everything may be NULL. */
 struct lab_change {
 	void (*claims)(struct lab *l, struct evidence_claims *c);     /* before the quote covers them */
+	void (*claims_bytes)(struct lab *l, struct buf *claims);      /* the same, encoded */
 	void (*quote)(struct lab *l, struct tpm_attest *a);           /* before it is signed */
 	void (*quote_bytes)(struct lab *l, struct buf *attest);       /* before they are signed */
 	void (*signature)(struct lab *l, struct buf *sig);            /* afterwards */
 	void (*boot)(struct lab *l, struct tpm_attest *a);            /* certification of the null primary, before it is signed */
+	void (*boot_bytes)(struct lab *l, struct buf *attest);        /* the same, encoded */
 	void (*key)(struct lab *l, struct tpm_attest *a);             /* of every workload key */
+	void (*key_bytes)(struct lab *l, struct buf *attest);
 	void (*evidence)(struct lab *l, struct evidence *ev);         /* before it is encoded */
 	const struct softtpm_key *signer;                             /* of the quote */
 	const struct softtpm_key *key_signer, *boot_signer;
