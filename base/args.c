@@ -26,6 +26,12 @@ struct scope {
 	size_t n_opts;
 };
 
+/* "" before there is a verb, and in a program that has none. */
+static const char *verb_name(const struct scope *s)
+{
+	return s->v == NULL ? "" : s->v->name;
+}
+
 /* "program[ verb]: text (see program[ verb] --help)" */
 static printf_like(2, 3) int scope_error(const struct scope *s, const char *fmt, ...)
 {
@@ -35,7 +41,7 @@ static printf_like(2, 3) int scope_error(const struct scope *s, const char *fmt,
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	(void)snprintf(who, sizeof(who), "%s%s%s", s->p->name, s->v == NULL ? "" : " ", s->v == NULL ? "" : s->v->name);
+	(void)snprintf(who, sizeof(who), "%s%s%s", s->p->name, verb_name(s)[0] == '\0' ? "" : " ", verb_name(s));
 	(void)fprintf(stderr, "%s: %s (see %s --help)\n", who, text, who);
 	return EXIT_USAGE;
 }
@@ -105,8 +111,8 @@ static int print_verb_help(const struct scope *s)
 {
 	const char *args = s->v->args == NULL ? "" : s->v->args;
 
-	(void)printf("Usage: %s %s [OPTIONS]%s%s\n\n%s\n", s->p->name, s->v->name, args[0] == '\0' ? "" : " ", args,
-		     s->v->help);
+	(void)printf("Usage: %s%s%s [OPTIONS]%s%s\n\n%s\n", s->p->name, verb_name(s)[0] == '\0' ? "" : " ", verb_name(s),
+		     args[0] == '\0' ? "" : " ", args, s->v->help);
 	if (s->v->alias != NULL)
 		(void)printf("\nAlso known as: %s\n", s->v->alias);
 	print_all_opts(s);
@@ -138,11 +144,16 @@ static int print_version(const struct program *p)
 
 static int list_verb(const struct scope *s)
 {
-	(void)printf("%s\n", s->v->name);
+	const char *name = s->v->name, *space = name[0] == '\0' ? "" : " ";
+
+	if (name[0] != '\0')
+		(void)printf("%s\n", name);
+	for (size_t i = 0; name[0] == '\0' && i < array_len(builtin); i++)
+		(void)printf("--%s\n", builtin[i].name);
 	if (s->v->alias != NULL)
 		(void)printf("%s\n", s->v->alias);
 	for (size_t i = 0; i < s->n_opts; i++)
-		(void)printf("%s --%s\n", s->v->name, s->opts[i].name);
+		(void)printf("%s%s--%s\n", name, space, s->opts[i].name);
 	return printed();
 }
 

@@ -43,7 +43,7 @@ struct opt {
 };
 
 struct verb {
-	const char *name;
+	const char *name;  /* "" in a program without verbs, which calls verb_options() itself */
 	const char *alias; /* or NULL */
 	const char *args;  /* what stands in help behind the options, "-- CMD [ARG...]" or "" */
 	const char *help;  /* one line */

@@ -66,6 +66,7 @@
 	X(E_LOCAL_NETWORK, 503, "network failed")                              \
 	X(E_LOCAL_TIMEOUT, 503, "deadline passed")                             \
 	X(E_LOCAL_BUSY, 503, "busy")                                           \
+	X(E_LOCAL_CLOCK, 503, "the clock went back")                           \
 	X(E_BUG, 500, "internal error")
 
 enum err_code {

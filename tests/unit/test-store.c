@@ -710,6 +710,15 @@ static void test_trust_and_clients(void **state)
 	assert_true(asks);
 	assert_ok(store_client_resource(s, NULL, "https://a/", &asks));
 	assert_false(asks);
+	assert_ok(store_client_may_ask(s, "api", "https://a", &asks));
+	assert_true(asks);
+	assert_ok(store_client_may_ask(s, "api", "https://b", &asks));
+	assert_false(asks);
+	/* A client without resources of its own may ask about all of them; nobody may ask about none. */
+	assert_ok(store_client_may_ask(s, "other", "https://b", &asks));
+	assert_true(asks);
+	assert_ok(store_client_may_ask(s, "nobody", "https://b", &asks));
+	assert_false(asks);
 	assert_ok(store_list_clients(s, 10, &list));
 	assert_int_equal(json_array_size(list), 2);
 	assert_string_equal(

@@ -111,6 +111,9 @@
 	X(SQL_CLIENT_GET, "SELECT secret_sha256 FROM client WHERE name = ?1")                                  \
 	X(SQL_CLIENT_RESOURCE_ADD,                                                                             \
 	  "INSERT INTO client_resource (client, resource) VALUES (?1, ?2) ON CONFLICT DO NOTHING")             \
+	X(SQL_CLIENT_MAY_ASK,                                                                                  \
+	  "SELECT 1 FROM client WHERE name = ?1 AND (EXISTS (SELECT 1 FROM client_resource WHERE client = ?1 " \
+	  "AND resource = ?2) OR NOT EXISTS (SELECT 1 FROM client_resource WHERE client = ?1))")               \
 	X(SQL_CLIENT_RESOURCE,                                                                                 \
 	  "SELECT 1 FROM client_resource WHERE resource = ?2 AND (?1 IS NULL OR client = ?1) LIMIT 1")         \
                                                                                                                \

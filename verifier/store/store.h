@@ -211,6 +211,8 @@ must_check struct err txn_client_add(struct txn *t, const char *name, const uint
 must_check struct err txn_client_resource_add(struct txn *t, const char *name, const char *resource);
 must_check struct err txn_client_remove(struct txn *t, const char *name); /* E_LOCAL_NOT_FOUND */
 must_check struct err store_client(struct store *s, const char *name, uint8_t ret_secret_sha256[32]); /* E_LOCAL_NOT_FOUND */
+/* Whether this client may ask about tokens for this audience: it is one of its resources, or it has none. False where there is no such client. */
+must_check struct err store_client_may_ask(struct store *s, const char *name, const char *audience, bool *ret);
 /* Whether this client, or with name NULL any client, asks about tokens for this resource. */
 must_check struct err store_client_resource(struct store *s, const char *name, const char *resource, bool *ret);
 

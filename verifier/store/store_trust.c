@@ -103,6 +103,18 @@ struct err store_client(struct store *s, const char *name, uint8_t ret_secret_sh
 	return get_client(r.c, name, ret_secret_sha256);
 }
 
+struct err store_client_may_ask(struct store *s, const char *name, const char *audience, bool *ret)
+{
+	cleanup_reader struct reader r = READER(s);
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	struct err e;
+
+	if (failed(e = stmt_get(r.c, SQL_CLIENT_MAY_ASK, &st)) || failed(e = bind_text(st, 1, name)) ||
+	    failed(e = bind_text(st, 2, audience)))
+		return e;
+	return stmt_step(st, ret);
+}
+
 struct err store_client_resource(struct store *s, const char *name, const char *resource, bool *ret)
 {
 	cleanup_reader struct reader r = READER(s);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* POST /v1/challenge: a nonce, and what evidence has to cover. Costs no memory, and an unknown host gets the same. */
+#include <string.h>
+
+#include "base/log.h"
+#include "verifier/serve/internal.h"
+
+/* Where the log goes on; only for the boot, and under the documents, that the state stands for. */
+static void positions(const struct host_state *s, const struct policy *p, const struct challenge_request *m,
+		      struct challenge *c)
+{
+	if (!host_state_continues(s, m->boot_id, p->digest))
+		return;
+	c->boot_known = true;
+	c->log_offset = s->log_offset;
+	c->log_records = s->log_records;
+	if (s->log_records > 0)
+		c->log_pcr = s->pcr[0];
+	for (size_t i = 0; i < s->n_instances && c->n_known < LIMIT_INSTANCES; i++)
+		if (s->instance[i].has_key)
+			memcpy(c->known[c->n_known++], s->instance[i].id, INSTANCE_ID_LEN);
+}
+
+/* The EK that decides which platform documents are asked about; for a host that is not there, none of anybody. */
+static struct err look_up(struct verifier *v, const char *id, struct host_row *row, uint8_t ret_ek[32])
+{
+	struct err e = store_host(v->store, id, row);
+
+	if (e.code == E_LOCAL_NOT_FOUND) {
+		memcpy(ret_ek, v->decoy->ek_sha256, 32);
+		return ERR(E_OK);
+	}
+	if (!failed(e))
+		memcpy(ret_ek, row->record->ek_sha256, 32);
+	return e;
+}
+
+static struct err make_nonce(struct verifier *v, const char *host, const struct policy *p, int64_t now_s,
+			     struct challenge *c)
+{
+	const struct nonce_for f = {
+		.purpose = "attest",
+		.host = bytes_str(host),
+		.selection = &c->selection,
+		.policy = BYTES_ARR(p->digest),
+	};
+	uint8_t random[16];
+	struct err e = random_bytes(random, sizeof(random));
+
+	return failed(e) ? e : nonce_make(v->nonce_key, &f, now_s, random, c->nonce);
+}
+
+struct err on_challenge(struct verifier *v, const struct request *q, struct reply *ret)
+{
+	cleanup_policy struct policy *p = policy_hold(v);
+	cleanup_free struct challenge *c = calloc(1, sizeof(*c));
+	cleanup_host_row struct host_row row = { 0 };
+	struct challenge_request m;
+	uint8_t ek_sha256[32];
+	struct err e;
+
+	if (c == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	if (failed(e = challenge_request_decode(q->body, &m, &ret->why)))
+		return e;
+	memcpy(ret->log_host, m.host_id, sizeof(ret->log_host));
+	if (failed(e = look_up(v, m.host_id, &row, ek_sha256)) ||
+	    failed(e = appraise_selection(p->reference, ek_sha256, q->now_s, &c->selection)) ||
+	    failed(e = make_nonce(v, m.host_id, p, q->now_s, c)))
+		return e;
+	if (row.record != NULL)
+		positions(&row.state, p, &m, c);
+	(void)snprintf(c->issuer, sizeof(c->issuer), "%s", v->c.issuer);
+	if (failed(e = challenge_encode(c, &ret->body)))
+		return e;
+	return dpop_nonce(v, q->now_s, ret);
+}
