@@ -17,9 +17,9 @@ static const char *colour(const char *result)
 {
 	if (!isatty(STDOUT_FILENO))
 		return "";
-	if (strcmp(result, "PASS") == 0)
+	if (strcmp(result, "pass") == 0)
 		return "\033[32m";
-	return strcmp(result, "FAIL") == 0 ? "\033[31m" : "\033[33m";
+	return strcmp(result, "fail") == 0 ? "\033[31m" : "\033[33m";
 }
 
 static void print_people(const json_t *v)
