@@ -9,20 +9,18 @@
 
 #include "base/err.h"
 
-static inline void must_at(bool fine, const char *what, const char *why, const char *file, int line)
+__attribute__((noreturn)) static inline void must_fail(const char *what, const char *why, const char *file, int line)
 {
-	if (fine)
-		return;
 	(void)fprintf(stderr, "%s:%d: %s failed: %s\n", file, line, what, why);
 	exit(1);
 }
-/* Of a condition, and of an error with the reason that its struct reason gives. */
-#define must(fine) must_at((fine), #fine, "", __FILE__, __LINE__)
-#define must_ok(call, why)                                                                                  \
-	do {                                                                                                \
-		struct err must_e_ = (call);                                                                \
-		must_at(!failed(must_e_), #call, (why).text[0] != '\0' ? (why).text : err_name(must_e_),    \
-			__FILE__, __LINE__);                                                                \
+/* Of a condition; of an error, with what its struct reason says. */
+#define must(fine) ((fine) ? (void)0 : must_fail(#fine, "", __FILE__, __LINE__))
+#define must_ok(call, why)                                                                                     \
+	do {                                                                                                   \
+		struct err must_e_ = (call);                                                                   \
+		if (failed(must_e_))                                                                           \
+			must_fail(#call, (why).text[0] != '\0' ? (why).text : err_name(must_e_), __FILE__, __LINE__); \
 	} while (0)
 
 static inline double now_s(void)
