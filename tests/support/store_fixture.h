@@ -66,8 +66,4 @@ struct err fx_client_add(struct store *s, const char *name, const uint8_t *sha25
 struct err fx_client_resource_add(struct store *s, const char *name, const char *resource);
 struct err fx_client_remove(struct store *s, const char *name);
 
-/* In a test: the names of the errors are compared, so that a failure reads well. */
-#define assert_err(want, expr) assert_string_equal(err_name(expr), #want)
-#define assert_ok(expr) assert_err(E_OK, expr)
-
 #endif

@@ -4,11 +4,10 @@
  * there, whole, and one that was not has not been acknowledged. Afterwards the
  * store works again.
  */
-#include <setjmp.h>
-#include <stdarg.h>
+#include "unit.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <sqlite3.h>
 
 #include "tests/support/fault.h"
@@ -244,9 +243,9 @@ static void test_disk_full_at_every_write(void **state)
 		faulty_vfs_full_at(k);
 		e = attest_once(&w, &version);
 		if (failed(e)) {
-			assert_err(E_LOCAL_STORE, e);
+			assert_err(e, E_LOCAL_STORE);
 			/* Still full: health tells, and reads go on. */
-			assert_err(E_LOCAL_STORE, store_ping(w.s));
+			assert_err(store_ping(w.s), E_LOCAL_STORE);
 			assert_ok(store_counts(w.s, FX_NOW, &n));
 		}
 		done = faulty_vfs_end() <= k;

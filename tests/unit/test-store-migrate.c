@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Older schemas are carried over whole or not at all, newer ones and foreign files are left alone. */
+#include "unit.h"
+
 #include <dirent.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 #include "base/file.h"
 #include "tests/support/store_fixture.h"
@@ -162,7 +160,7 @@ static void test_newer_is_refused(void **state)
 		assert_ok(conn_exec(c, "PRAGMA user_version = 1000"));
 	}
 	s = NULL;
-	assert_err(E_LOCAL_CONFIG, store_open(dir, &s, &why));
+	assert_err(store_open(dir, &s, &why), E_LOCAL_CONFIG);
 	assert_null(s);
 	assert_non_null(strstr(why.text, "schema 1000"));
 	assert_non_null(strstr(why.text, "newer program"));
@@ -181,7 +179,7 @@ static void test_foreign_files_are_refused(void **state)
 		cleanup_conn struct conn *c = open_new(dir, path);
 
 		assert_ok(conn_exec(c, "CREATE TABLE theirs (id INTEGER)"));
-		assert_err(E_LOCAL_CONFIG, store_open(dir, &s, &why));
+		assert_err(store_open(dir, &s, &why), E_LOCAL_CONFIG);
 		assert_non_null(strstr(why.text, "not one of assay-verifier"));
 		assert_int_equal(number(c, "SELECT count(*) FROM sqlite_schema"), 1);
 	}
@@ -192,7 +190,7 @@ static void test_foreign_files_are_refused(void **state)
 		assert_ok(file_create(AT_FDCWD, path, BYTES_LIT("this is a letter and not a database, a rather long letter"
 								 " so that there is something to look at in its first page"),
 				      0600));
-		assert_err(E_LOCAL_STORE, store_open(dir, &s, &why));
+		assert_err(store_open(dir, &s, &why), E_LOCAL_STORE);
 	}
 	assert_null(s);
 }

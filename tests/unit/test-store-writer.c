@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Group commit: one success per value, failures that stay alone, and what a kill leaves behind. */
+#include "unit.h"
+
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <sqlite3.h>
 
 #include "base/key.h"
@@ -261,7 +260,7 @@ static void test_kill(void **state)
 		assert_ok(store_open(dir, &s, NULL));
 		for (uint32_t n = 0; n < array_len(acked); n++)
 			if (acked[n])
-				assert_err(E_AUTH_CONFLICT, fx_use_once(s, "kill", BYTES(&n, sizeof(n)), FX_NOW));
+				assert_err(fx_use_once(s, "kill", BYTES(&n, sizeof(n)), FX_NOW), E_AUTH_CONFLICT);
 	}
 }
 
