@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Appraisal in process: incremental evidence without new records, P-256, one
+ * instance. The limit is what OpenSSL alone verifies: key parsed once, context
+ * reused. Both are measured in turns, so that a change of the machine's speed
+ * meets both.
+ */
+#include <pthread.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "config.h"
+#include "tests/bench/bench.h"
+#include "tests/support/lab.h"
+
+#define ROUNDS 7
+#define ROUND_S 0.5
+#define MAX_THREADS 64
+#define BATCH 64
+
+struct worker {
+	pthread_t thread;
+	struct lab *lab;
+	EVP_PKEY_CTX *verify;
+	struct buf sig; /* DER */
+	struct digest digest;
+	double seconds;
+	unsigned long n;
+};
+
+static void verify_once(struct worker *w)
+{
+	must(EVP_PKEY_verify(w->verify, w->sig.p, w->sig.n, w->digest.v, w->digest.n) == 1);
+}
+
+static void appraise_once(struct worker *w)
+{
+	struct reason why = { "" };
+	struct verdict v;
+
+	verdict_init(&v);
+	must_ok(lab_appraise(w->lab, &v), why);
+	must(verdict_passed(&v));
+	verdict_done(&v);
+}
+
+static void *run_verify(void *arg)
+{
+	struct worker *w = arg;
+	double start = now_s();
+
+	for (w->n = 0; now_s() - start < ROUND_S; w->n += BATCH) {
+		for (unsigned i = 0; i < BATCH; i++)
+			verify_once(w);
+	}
+	w->seconds = now_s() - start;
+	return NULL;
+}
+
+static void *run_appraise(void *arg)
+{
+	struct worker *w = arg;
+	double start = now_s();
+
+	for (w->n = 0; now_s() - start < ROUND_S; w->n += BATCH) {
+		for (unsigned i = 0; i < BATCH; i++)
+			appraise_once(w);
+	}
+	w->seconds = now_s() - start;
+	return NULL;
+}
+
+static double rate(struct worker *w, size_t n_threads, void *(*run)(void *))
+{
+	double sum = 0;
+
+	for (size_t i = 1; i < n_threads; i++)
+		must(pthread_create(&w[i].thread, NULL, run, &w[i]) == 0);
+	(void)run(&w[0]);
+	for (size_t i = 1; i < n_threads; i++)
+		must(pthread_join(w[i].thread, NULL) == 0);
+	for (size_t i = 0; i < n_threads; i++)
+		sum += (double)w[i].n / w[i].seconds;
+	return sum;
+}
+
+static void worker_init(struct worker *w)
+{
+	struct reason why = { "" };
+	cleanup_buf struct buf raw = BUF_INIT(256);
+
+	w->lab = lab_new(SOFTTPM_AK_P256);
+	lab_must_pass(w->lab);
+	lab_challenge(w->lab);
+	lab_evidence(w->lab, NULL);
+	buf_init(&w->sig, 256);
+	must_ok(digest_one(DIGEST_SHA256, BYTES_LIT("quote"), &w->digest), why);
+	must_ok(key_sign(w->lab->tpm->ak->key, SIG_ECDSA, DIGEST_SHA256, BYTES_LIT("quote"), &raw), why);
+	must_ok(ecdsa_raw_to_der(KEY_EC_P256, buf_bytes(&raw), &w->sig), why);
+	w->verify = EVP_PKEY_CTX_new(key_evp(w->lab->host->ak), NULL);
+	must(w->verify != NULL && EVP_PKEY_verify_init(w->verify) == 1);
+}
+
+static void worker_done(struct worker *w)
+{
+	EVP_PKEY_CTX_free(w->verify);
+	buf_free(&w->sig);
+	lab_free(w->lab);
+}
+
+static void measure(const char *name, struct worker *w, size_t n_threads)
+{
+	double limit[ROUNDS], value[ROUNDS];
+
+	for (size_t i = 0; i < ROUNDS; i++) {
+		limit[i] = rate(w, n_threads, run_verify);
+		value[i] = rate(w, n_threads, run_appraise);
+	}
+	print_rate(name, median(value, ROUNDS), "/s", median(limit, ROUNDS));
+}
+
+int main(void)
+{
+	static struct worker w[MAX_THREADS];
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n = cores < 1 ? 1 : cores > MAX_THREADS ? MAX_THREADS : (size_t)cores;
+
+	if (ASSAY_SANITIZED) {
+		(void)fprintf(stderr, "a sanitised build has no speed to measure\n");
+		return 77;
+	}
+	for (size_t i = 0; i < n; i++)
+		worker_init(&w[i]);
+	measure("appraise_incremental", w, 1);
+	if (n > 1)
+		measure("appraise_incremental_all_cores", w, n);
+	for (size_t i = 0; i < n; i++)
+		worker_done(&w[i]);
+	return 0;
+}
