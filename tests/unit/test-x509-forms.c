@@ -36,6 +36,20 @@ static void with_policies(X509 *x)
 	chain_add_ext(x, "2.5.29.32", true, "\x30\x08\x30\x06\x06\x04\x2a\x03\x04\x05", 10);
 }
 
+/* CA:FALSE written out, which DER leaves away; Intel's EK certificates have it. */
+static void with_false_written_out(X509 *x)
+{
+	chain_drop_ext(x, NID_basic_constraints);
+	chain_add_ext(x, "2.5.29.19", true, "\x30\x03\x01\x01\x00", 5);
+}
+
+/* keyCertSign with its trailing zero bits, which DER leaves away; STMicroelectronics' intermediates have them. */
+static void with_zero_bits(X509 *x)
+{
+	chain_drop_ext(x, NID_key_usage);
+	chain_add_ext(x, "2.5.29.15", true, "\x03\x02\x00\x04", 4);
+}
+
 static void with_second_eku(X509 *x)
 {
 	chain_add_ext(x, "2.5.29.37", false, "\x30\x08\x06\x06\x67\x81\x05\x08\x01\x01", 10);
@@ -151,6 +165,7 @@ static const struct {
 	{ NULL, E_OK, NULL },
 	{ with_unknown, E_OK, NULL },
 	{ with_policies, E_OK, NULL },
+	{ with_false_written_out, E_OK, NULL },
 	{ chain_without_constraints, E_OK, NULL },
 	{ chain_without_key_ids, E_OK, NULL },
 	{ san_one_rdn, E_OK, NULL },
@@ -190,6 +205,8 @@ static const struct {
 } issuer_cases[] = {
 	{ NULL, E_OK, NULL },
 	{ with_unknown, E_OK, NULL },
+	{ with_policies, E_OK, NULL },
+	{ with_zero_bits, E_OK, NULL },
 	{ chain_without_key_ids, E_OK, NULL },
 	{ with_unknown_critical, E_AUTH_CERTIFICATE, "critical extension" },
 	{ with_policy_constraints, E_AUTH_CERTIFICATE, "unknown critical extension" },
@@ -268,7 +285,7 @@ static void subject_key_of(X509 *x, EVP_PKEY *pkey)
 	EVP_PKEY_free(pkey);
 }
 
-static EVP_PKEY *rsa_public(int bits)
+static EVP_PKEY *rsa_public(int bits, BN_ULONG exponent)
 {
 	cleanup_bn BIGNUM *n = BN_new(), *e = BN_new();
 	cleanup_pkey_ctx EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
@@ -276,7 +293,7 @@ static EVP_PKEY *rsa_public(int bits)
 	EVP_PKEY *pkey = NULL;
 
 	assert_int_equal(BN_rand(n, bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD), 1);
-	assert_int_equal(BN_set_word(e, RSA_F4), 1);
+	assert_int_equal(BN_set_word(e, exponent), 1);
 	assert_int_equal(BN_bn2nativepad(n, n_le, (bits + 7) / 8), (bits + 7) / 8);
 	assert_int_equal(BN_bn2nativepad(e, e_le, 4), 4);
 	assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
@@ -290,22 +307,27 @@ static EVP_PKEY *rsa_public(int bits)
 
 static void key_rsa_1024(X509 *x)
 {
-	subject_key_of(x, rsa_public(1024));
+	subject_key_of(x, rsa_public(1024, RSA_F4));
+}
+
+static void key_rsa_exponent_3(X509 *x)
+{
+	subject_key_of(x, rsa_public(2048, 3));
 }
 
 static void key_rsa_4096(X509 *x)
 {
-	subject_key_of(x, rsa_public(4096));
+	subject_key_of(x, rsa_public(4096, RSA_F4));
 }
 
 static void key_rsa_4104(X509 *x)
 {
-	subject_key_of(x, rsa_public(4104));
+	subject_key_of(x, rsa_public(4104, RSA_F4));
 }
 
 static void key_rsa_16384(X509 *x)
 {
-	subject_key_of(x, rsa_public(16384));
+	subject_key_of(x, rsa_public(16384, RSA_F4));
 }
 
 static void key_secp256k1(X509 *x)
@@ -329,6 +351,7 @@ static const struct {
 	{ NULL, E_OK, NULL },
 	{ key_rsa_4096, E_OK, NULL },
 	{ key_rsa_1024, E_PEER_RANGE, "RSA keys must have" },
+	{ key_rsa_exponent_3, E_PEER_RANGE, "RSA keys must have" },
 	{ key_rsa_4104, E_PEER_RANGE, "RSA keys must have" },
 	{ key_rsa_16384, E_PEER_RANGE, "RSA keys must have" },
 	{ key_secp256k1, E_PEER_UNSUPPORTED, "not supported" },

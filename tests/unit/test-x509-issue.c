@@ -70,14 +70,64 @@ static void test_pem(void **state)
 	assert_null(none);
 }
 
-/* One element copied with its length in a longer form than DER wants. */
-static void add_long_form(struct buf *out, uint8_t tag, struct bytes contents)
+/* The fields of good.leaf that vary below; contents without their heads, rest as it stands. */
+struct fields {
+	struct bytes version, serial, alg, issuer, rest;
+};
+
+static struct fields leaf_fields(void)
 {
-	assert_true(contents.n < 0x100);
-	assert_int_equal(buf_add_u8(out, tag).code, E_OK);
-	assert_int_equal(buf_add(out, BYTES_LIT("\x82\x00")).code, E_OK);
-	assert_int_equal(buf_add_u8(out, (uint8_t)contents.n).code, E_OK);
+	struct rd r = RD(cert_der(good.leaf));
+	struct bytes outer, tbs;
+	struct fields f;
+
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &outer).code, E_OK);
+	r = RD(outer);
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &tbs).code, E_OK);
+	r = RD(tbs);
+	assert_int_equal(der_rd(&r, 0xa0, &f.version).code, E_OK);
+	assert_int_equal(der_rd(&r, DER_INTEGER, &f.serial).code, E_OK);
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &f.alg).code, E_OK);
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &f.issuer).code, E_OK);
+	f.rest = rd_rest(&r);
+	return f;
+}
+
+/* One element; with its length in a longer form than DER wants where long_form says so. */
+static void add_element(struct buf *out, uint8_t tag, struct bytes contents, bool long_form)
+{
+	if (long_form) {
+		assert_true(contents.n < 0x100);
+		assert_int_equal(buf_add_u8(out, tag).code, E_OK);
+		assert_int_equal(buf_add(out, BYTES_LIT("\x82\x00")).code, E_OK);
+		assert_int_equal(buf_add_u8(out, (uint8_t)contents.n).code, E_OK);
+	} else {
+		assert_int_equal(der_wr_head(out, tag, contents.n).code, E_OK);
+	}
 	assert_int_equal(buf_add(out, contents).code, E_OK);
+}
+
+/* A certificate of these fields, signed by the good issuer over exactly the bytes that are in it. */
+static void assemble(const struct fields *f, bool long_form, struct buf *made)
+{
+	cleanup_buf struct buf in = BUF_INIT(LIMIT_CERT), tbs = BUF_INIT(LIMIT_CERT), body = BUF_INIT(LIMIT_CERT);
+	cleanup_buf struct buf raw = BUF_INIT(256), sig = BUF_INIT(256);
+
+	add_element(&in, 0xa0, f->version, false);
+	add_element(&in, DER_INTEGER, f->serial, long_form);
+	add_element(&in, DER_SEQUENCE, f->alg, false);
+	add_element(&in, DER_SEQUENCE, f->issuer, false);
+	assert_int_equal(buf_add(&in, f->rest).code, E_OK);
+	add_element(&tbs, DER_SEQUENCE, buf_bytes(&in), false);
+
+	assert_int_equal(key_sign(good.issuer_key, SIG_ECDSA, DIGEST_SHA384, buf_bytes(&tbs), &raw).code, E_OK);
+	assert_int_equal(buf_add_u8(&sig, 0).code, E_OK);
+	assert_int_equal(ecdsa_raw_to_der(KEY_EC_P384, buf_bytes(&raw), &sig).code, E_OK);
+
+	assert_int_equal(buf_add(&body, buf_bytes(&tbs)).code, E_OK);
+	add_element(&body, DER_SEQUENCE, f->alg, long_form);
+	add_element(&body, DER_BIT_STRING, buf_bytes(&sig), false);
+	add_element(made, DER_SEQUENCE, buf_bytes(&body), false);
 }
 
 /*
@@ -88,44 +138,15 @@ static void add_long_form(struct buf *out, uint8_t tag, struct bytes contents)
  */
 static void test_not_der(void **state)
 {
-	struct rd r = RD(cert_der(good.leaf)), in;
-	struct bytes outer, tbs, version, serial, alg, rest, sig;
-	cleanup_buf struct buf new_tbs = BUF_INIT(LIMIT_CERT), new_in = BUF_INIT(LIMIT_CERT);
-	cleanup_buf struct buf body = BUF_INIT(LIMIT_CERT), made = BUF_INIT(LIMIT_CERT);
-	cleanup_buf struct buf raw = BUF_INIT(256), der_sig = BUF_INIT(256);
+	struct fields f = leaf_fields();
+	cleanup_buf struct buf made = BUF_INIT(LIMIT_CERT);
 	cleanup_cert struct cert *c = NULL;
 	unsigned char *again = NULL;
 	uint8_t h[32], want[32];
 	int n;
 
 	(void)state;
-	assert_int_equal(der_rd(&r, DER_SEQUENCE, &outer).code, E_OK);
-	r = RD(outer);
-	assert_int_equal(der_rd(&r, DER_SEQUENCE, &tbs).code, E_OK);
-	assert_int_equal(der_rd(&r, DER_SEQUENCE, &alg).code, E_OK);
-	assert_int_equal(der_rd(&r, DER_BIT_STRING, &sig).code, E_OK);
-	in = RD(tbs);
-	assert_int_equal(der_rd(&in, 0xa0, &version).code, E_OK);
-	assert_int_equal(der_rd(&in, DER_INTEGER, &serial).code, E_OK);
-	rest = rd_rest(&in);
-
-	assert_int_equal(der_wr_head(&new_in, 0xa0, version.n).code, E_OK);
-	assert_int_equal(buf_add(&new_in, version).code, E_OK);
-	add_long_form(&new_in, DER_INTEGER, serial);
-	assert_int_equal(buf_add(&new_in, rest).code, E_OK);
-	assert_int_equal(der_wr_head(&new_tbs, DER_SEQUENCE, new_in.n).code, E_OK);
-	assert_int_equal(buf_add(&new_tbs, buf_bytes(&new_in)).code, E_OK);
-	assert_int_equal(key_sign(good.issuer_key, SIG_ECDSA, DIGEST_SHA384, buf_bytes(&new_tbs), &raw).code, E_OK);
-	assert_int_equal(ecdsa_raw_to_der(KEY_EC_P384, buf_bytes(&raw), &der_sig).code, E_OK);
-
-	assert_int_equal(buf_add(&body, buf_bytes(&new_tbs)).code, E_OK);
-	add_long_form(&body, DER_SEQUENCE, alg);
-	assert_int_equal(der_wr_head(&body, DER_BIT_STRING, der_sig.n + 1).code, E_OK);
-	assert_int_equal(buf_add_u8(&body, 0).code, E_OK);
-	assert_int_equal(buf_add(&body, buf_bytes(&der_sig)).code, E_OK);
-	assert_int_equal(der_wr_head(&made, DER_SEQUENCE, body.n).code, E_OK);
-	assert_int_equal(buf_add(&made, buf_bytes(&body)).code, E_OK);
-
+	assemble(&f, true, &made);
 	assert_int_equal(cert_from_der(buf_bytes(&made), &c, NULL).code, E_OK);
 	assert_true(bytes_eq(cert_der(c), buf_bytes(&made)));
 	assert_int_equal(sha256(buf_bytes(&made), want).code, E_OK);
@@ -140,6 +161,58 @@ static void test_not_der(void **state)
 	made.p[24] ^= 1;
 	assert_int_equal(cert_from_der(buf_bytes(&made), &c, NULL).code, E_OK);
 	chain_expect(good.root, good.issuer, c, NOW_S, E_AUTH_CERTIFICATE, LEAF, "signature failure");
+}
+
+static void with_two_attributes(X509 *x)
+{
+	X509_NAME *name = X509_NAME_dup(X509_get_subject_name(x));
+
+	/* Into the set of the common name. */
+	assert_int_equal(
+		X509_NAME_add_entry_by_txt(name, "O", V_ASN1_UTF8STRING, (const unsigned char *)"maker", -1, -1, -1),
+		1);
+	assert_int_equal(X509_set_subject_name(x, name), 1);
+	X509_NAME_free(name);
+}
+
+/*
+ * N6: an issuer name whose set of attributes is not in the order of DER, as
+ * Nuvoton writes it. Names are compared without regard to that order.
+ */
+static void test_set_not_sorted(void **state)
+{
+	cleanup_cert struct cert *issuer = chain_resign(good.issuer, good.root_key, EVP_sha256(), with_two_attributes);
+	cleanup_cert struct cert *leaf = NULL;
+	cleanup_buf struct buf set = BUF_INIT(256), name = BUF_INIT(256), made = BUF_INIT(LIMIT_CERT);
+	struct bytes sorted, first, second, elements;
+	struct fields f = leaf_fields();
+	unsigned char *der = NULL;
+	struct rd r;
+	int n;
+
+	(void)state;
+	n = i2d_X509_NAME(X509_get_subject_name(issuer->x), &der);
+	assert_true(n > 0);
+	r = RD(BYTES(der, (size_t)n));
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &sorted).code, E_OK);
+	r = RD(sorted);
+	assert_int_equal(der_rd(&r, 0x31, &elements).code, E_OK);
+	assert_int_equal(rd_end(&r).code, E_OK);
+	r = RD(elements);
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &first).code, E_OK);
+	assert_int_equal(der_rd(&r, DER_SEQUENCE, &second).code, E_OK);
+	assert_int_equal(rd_end(&r).code, E_OK);
+	add_element(&set, DER_SEQUENCE, second, false);
+	add_element(&set, DER_SEQUENCE, first, false);
+	add_element(&name, 0x31, buf_bytes(&set), false);
+	f.issuer = buf_bytes(&name);
+	assert_false(bytes_eq(f.issuer, sorted));
+
+	assemble(&f, false, &made);
+	assert_int_equal(cert_from_der(buf_bytes(&made), &leaf, NULL).code, E_OK);
+	assert_true(bytes_eq(cert_der(leaf), buf_bytes(&made)));
+	chain_expect(good.root, issuer, leaf, NOW_S, E_OK, NULL, NULL);
+	OPENSSL_free(der);
 }
 
 static void test_names(void **state)
@@ -271,13 +344,10 @@ static void test_issue_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_pem),
-		cmocka_unit_test(test_not_der),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_issue_reads_back),
-		cmocka_unit_test(test_ek_key_usage),
-		cmocka_unit_test(test_issue_refused),
+		cmocka_unit_test(test_parse),        cmocka_unit_test(test_pem),
+		cmocka_unit_test(test_not_der),      cmocka_unit_test(test_set_not_sorted),
+		cmocka_unit_test(test_names),        cmocka_unit_test(test_issue_reads_back),
+		cmocka_unit_test(test_ek_key_usage), cmocka_unit_test(test_issue_refused),
 	};
 
 	return cmocka_run_group_tests_name("x509-issue", tests, chain_set_up, chain_tear_down);
