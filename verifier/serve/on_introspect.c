@@ -26,8 +26,8 @@ static void question_done(struct question *f)
 static struct err question_parse(struct bytes form, struct question *f, struct reason *reterr)
 {
 	const struct form_field fields[] = {
-		{ "token", &f->token, LIMIT_TOKEN, true }, { "dpop", &f->proof, LIMIT_TOKEN, true },
-		{ "htm", &f->htm, 16, true },              { "htu", &f->htu, LIMIT_PATH, true },
+		{ "token", &f->token, LIMIT_TOKEN, true }, { "dpop", &f->proof, LIMIT_TOKEN, false },
+		{ "htm", &f->htm, 16, false },             { "htu", &f->htu, LIMIT_PATH, false },
 		{ "token_type_hint", &f->hint, 64, false },
 	};
 
@@ -65,6 +65,11 @@ static struct err judge(struct verifier *v, const struct request *q, const struc
 		return e;
 	if (!may_ask || !alive || row.expires_s <= q->now_s || strcmp(row.jkt, c->jkt) != 0) {
 		reason_set(reterr, !may_ask ? "not a resource of this client" : "no longer alive");
+		return ERR(E_AUTH_REFUSED);
+	}
+	/* A bound token that comes as a bearer token is not the agent's any more. */
+	if (f->proof == NULL || f->htm == NULL || f->htu == NULL) {
+		reason_set(reterr, "the token came without a proof");
 		return ERR(E_AUTH_REFUSED);
 	}
 	if (failed(e = dpop_verify(bytes_str(f->proof), &want, &proof, reterr)))
