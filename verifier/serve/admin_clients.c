@@ -88,7 +88,7 @@ struct err admin_client_add(struct verifier *v, const struct request *q, struct 
 		reason_set(&ret->why, "client %s is there already", c.name);
 	if (failed(e))
 		return e;
-	log_info("client %s added by uid %u", c.name, q->peer_uid);
+	reason_set(&ret->why, "client %s added", c.name);
 	if (failed(e = json_new_object(&o)) || failed(e = json_put_str(o, "name", c.name)) ||
 	    failed(e = json_put_text(o, "secret", buf_bytes(&secret))))
 		return e;
@@ -112,6 +112,6 @@ struct err admin_client_remove(struct verifier *v, const struct request *q, stru
 	(void)snprintf(name, sizeof(name), "%s", text);
 	if (failed(e = store_write(v->store, remove_txn, name)))
 		return admin_found(e, "client", text, &ret->why);
-	log_info("client %s removed by uid %u", log_quote(bytes_str(name)), q->peer_uid);
+	reason_set(&ret->why, "client %s removed", log_quote(bytes_str(name)));
 	return admin_done("removed", name, ret);
 }

@@ -2,7 +2,6 @@
 /* Operator documents: accepted, withdrawn, listed. A signature decides; the socket only lets it come this far. */
 #include <string.h>
 
-#include "base/log.h"
 #include "verifier/serve/admin.h"
 
 struct upload {
@@ -67,10 +66,10 @@ static struct err take(struct verifier *v, const struct request *q, bool withdra
 	if (failed(e))
 		return e;
 	verifier_time_seen(v, q->now_s);
-	log_info("document %s %s serial %llu by operator %s: %s", document_kind_name(d->kind), d->name,
-		 (unsigned long long)d->serial, v->operators.v[by].name, withdrawal ? "withdrawal accepted" : "accepted");
 	if (failed(e = policy_load(v, &ret->why)))
 		return e;
+	reason_set(&ret->why, "%s %s serial %llu by operator %s accepted", document_kind_name(d->kind), d->name,
+		   (unsigned long long)d->serial, v->operators.v[by].name);
 	return answer(&u, ret);
 }
 

@@ -160,7 +160,7 @@ static struct err on_host(struct verifier *v, const struct request *q, struct re
 		return e;
 	if (failed(e = store_write(v->store, named_txn, &n)))
 		return admin_found(e, "host", n.text, &ret->why);
-	log_info("host %s %s by uid %u", log_quote(bytes_str(n.text)), done, q->peer_uid);
+	reason_set(&ret->why, "host %s %s", log_quote(bytes_str(n.text)), done);
 	return admin_done(done, n.text, ret);
 }
 
@@ -219,6 +219,6 @@ struct err admin_revoke(struct verifier *v, const struct request *q, struct repl
 	}
 	if (failed(e = store_write(v->store, named_txn, &n)))
 		return admin_found(e, key, n.text, &ret->why);
-	log_info("%s %s revoked by uid %u", key, log_quote(bytes_str(n.text)), q->peer_uid);
+	reason_set(&ret->why, "%s %s revoked", key, log_quote(bytes_str(n.text)));
 	return admin_done("revoked", n.text, ret);
 }

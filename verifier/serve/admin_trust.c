@@ -127,7 +127,7 @@ struct err admin_trust_add(struct verifier *v, const struct request *q, struct r
 	for (size_t i = 0; i < b.n; i++)
 		if (failed(e = describe(b.cert[i], list)))
 			return e;
-	log_info("%zu CA certificates added by uid %u, the first is %s", b.n, q->peer_uid, cert_subject(b.cert[0]));
+	reason_set(&ret->why, "%zu CA certificates added, the first is %s", b.n, cert_subject(b.cert[0]));
 	return reply_json(take_ptr(&list), ret);
 }
 
@@ -148,6 +148,6 @@ struct err admin_trust_remove(struct verifier *v, const struct request *q, struc
 		return e;
 	if (failed(e = change_anchors(v, remove_txn, sha, &ret->why)))
 		return admin_found(e, "CA certificate", hex, &ret->why);
-	log_info("CA certificate %s removed by uid %u", log_quote(bytes_str(hex)), q->peer_uid);
+	reason_set(&ret->why, "CA certificate %s removed", log_quote(bytes_str(hex)));
 	return admin_done("removed", hex, ret);
 }

@@ -329,15 +329,18 @@ enum MHD_Result exchange_access(void *cls, struct MHD_Connection *c, const char 
 static void log_exchange(const struct exchange *x, uint64_t us)
 {
 	const struct reply *p = &x->reply;
-	bool quiet = x->route != NULL && x->route->auth == AUTH_NONE && x->route->media_type == NULL && p->status < 400;
+	bool quiet = x->route != NULL && x->route->media_type == NULL && p->status < 400;
+	char uid[24] = "";
 
+	if (x->q.has_peer)
+		(void)snprintf(uid, sizeof(uid), " uid %u", x->q.peer_uid);
 	log_line(p->status >= 500 ? LOG_LEVEL_ERROR : quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
-		 "request %s %s %s status %u%s%s%s%s%s%s in %zu out %zu ms %llu%s%s", x->id,
+		 "request %s %s %s status %u%s%s%s%s%s%s%s in %zu out %zu ms %llu%s%s", x->id,
 		 x->route != NULL ? x->route->method : "-", x->route != NULL ? x->route->path : log_quote(bytes_str(x->path)),
-		 p->status, p->log_host[0] != '\0' ? " host " : "", log_quote(bytes_str(p->log_host)),
+		 p->status, uid, p->log_host[0] != '\0' ? " host " : "", log_quote(bytes_str(p->log_host)),
 		 p->log_verdict[0] != '\0' ? " verdict " : "", p->log_verdict, p->log_check[0] != '\0' ? " check " : "",
-		 p->log_check, x->q.body.n, p->body.n, (unsigned long long)(us / 1000),
-		 p->status >= 400 && p->why.text[0] != '\0' ? ": " : "", p->status >= 400 ? p->why.text : "");
+		 p->log_check, x->q.body.n, p->body.n, (unsigned long long)(us / 1000), p->why.text[0] != '\0' ? ": " : "",
+		 p->why.text);
 }
 
 void exchange_completed(void *cls, struct MHD_Connection *c, void **context, enum MHD_RequestTerminationCode code)

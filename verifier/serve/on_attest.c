@@ -69,6 +69,31 @@ static struct err answer(const struct attestation *a, struct reply *ret)
 	return attest_reply_encode(m, &ret->body);
 }
 
+static struct err refuse_used(struct reply *ret)
+{
+	(void)snprintf(ret->log_check, sizeof(ret->log_check), "L1");
+	reason_set(&ret->why, "failed: this nonce was used before");
+	return ERR(E_AUTH_NONCE);
+}
+
+/*
+ * Evidence that another answer overtook. The one that carries the same nonce
+ * is no late answer but a replay, and is called that.
+ */
+static struct err refuse_overtaken(struct verifier *v, const struct verdict *verdict, struct reply *ret)
+{
+	bool used;
+	struct err e = store_was_used(v->store, "attest", verdict->nonce, &used);
+
+	if (failed(e))
+		return e;
+	if (used)
+		return refuse_used(ret);
+	reason_set(&ret->why, "a later answer of this host came first");
+	(void)snprintf(ret->log_check, sizeof(ret->log_check), "%.23s", verdict_first_failure(verdict));
+	return ERR(E_AUTH_RETRY);
+}
+
 static struct err commit(struct attestation *a, struct reply *ret)
 {
 	struct err e;
@@ -76,11 +101,8 @@ static struct err commit(struct attestation *a, struct reply *ret)
 	if (failed(e = attestation_prepare(a)))
 		return e;
 	e = attestation_commit(a);
-	if (a->nonce_used) {
-		(void)snprintf(ret->log_check, sizeof(ret->log_check), "L1");
-		reason_set(&ret->why, "failed: this nonce was used before");
-		return ERR(E_AUTH_NONCE);
-	}
+	if (a->nonce_used)
+		return refuse_used(ret);
 	if (a->key_taken)
 		reason_set(&ret->why, "a workload key is another host's");
 	return e;
@@ -107,11 +129,8 @@ static struct err decide(struct verifier *v, const struct request *q, const stru
 		return e;
 	if (!verdict->authentic || !known)
 		return refuse_unauthentic(verdict, ret);
-	if (verdict->overtaken) {
-		reason_set(&ret->why, "a later answer of this host came first");
-		(void)snprintf(ret->log_check, sizeof(ret->log_check), "%.23s", verdict_first_failure(verdict));
-		return ERR(E_AUTH_RETRY);
-	}
+	if (verdict->overtaken)
+		return refuse_overtaken(v, verdict, ret);
 	a.passed = verdict_passed(verdict);
 	if (a.passed)
 		a.expires_s = attestation_expiry(&a);

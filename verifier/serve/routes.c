@@ -3,7 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/log.h"
 #include "verifier/serve/internal.h"
 
 #define JSON "application/json"
@@ -120,8 +119,8 @@ static struct err admit(struct verifier *v, const struct route *r, const struct 
 	if (q->body.n > r->limit)
 		return ERR(E_LIMIT_SIZE);
 	if (r->clock && q->now_s < atomic_load(&v->time_high) - CLOCK_SKEW_S) {
-		log_error("the clock is %lld s behind what was seen before: nothing is decided until it is right",
-			  (long long)(atomic_load(&v->time_high) - q->now_s));
+		reason_set(&ret->why, "the clock is %lld s behind what was seen before: nothing is decided until it is right",
+			   (long long)(atomic_load(&v->time_high) - q->now_s));
 		return ERR(E_LOCAL_CLOCK);
 	}
 	return r->auth == AUTH_CLIENT ? client_authenticate(v, q->authorization, client) : ERR(E_OK);

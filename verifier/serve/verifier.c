@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "config.h"
 #include "verifier/serve/internal.h"
 
 void verifier_config_init(struct verifier_config *c)
@@ -15,7 +16,7 @@ void verifier_config_init(struct verifier_config *c)
 		.listen = "127.0.0.1:8443",
 		.admin_socket = "/run/assay/verifier.sock",
 		.state_dir = "/var/lib/assay/verifier",
-		.operators_file = "/etc/assay/operators.json",
+		.operators_file = ASSAY_SYSCONFDIR "/operators.json",
 		.verdict_life_s = 300,
 		.max_connections = 1024,
 		.max_connections_per_ip = 128,

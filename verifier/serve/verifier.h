@@ -73,7 +73,7 @@ struct reply {
 	unsigned retry_after_s;           /* 0: none */
 	struct buf body;
 	long max_age_s;                   /* 0: no-store */
-	struct reason why;                /* of an error; for the reply and the log */
+	struct reason why;                /* of an error, for the reply and the log; of a success, what was done, for the log */
 	char log_host[HOST_ID_LEN + 1];   /* for the one log line per decision */
 	char log_verdict[24];
 	char log_check[24];

@@ -24,6 +24,7 @@
 	X(SQL_PRUNE_HORIZON, "SELECT prune_horizon FROM meta")                                                 \
 	X(SQL_PRUNE_ADVANCE, "UPDATE meta SET prune_horizon = ?1 WHERE prune_horizon < ?1")                    \
 	X(SQL_ONCE_ADD, "INSERT INTO once (space, value, expires) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING") \
+	X(SQL_ONCE_GET, "SELECT 1 FROM once WHERE space = ?1 AND value = ?2")                                  \
 	X(SQL_ONCE_PRUNE, "DELETE FROM once WHERE expires < (SELECT prune_horizon FROM meta)")                 \
 	X(SQL_CREDENTIAL_PRUNE,                                                                                \
 	  "DELETE FROM credential WHERE expires < (SELECT prune_horizon FROM meta) - 3600")                    \

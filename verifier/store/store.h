@@ -59,6 +59,8 @@ must_check struct err txn_time_advance(struct txn *t, int64_t now_s);
  * value: 1..64 bytes.
  */
 must_check struct err txn_use_once(struct txn *t, const char *space, struct bytes value, int64_t expires_s);
+/* Whether it was used; no answer for values older than the prune horizon. */
+must_check struct err store_was_used(struct store *s, const char *space, struct bytes value, bool *ret);
 /*
  * Moves the prune horizon to STORE_PRUNE_MARGIN_S before now_s, never back,
  * and forgets values that expired before it and credentials that expired an

@@ -57,6 +57,18 @@ struct err txn_use_once(struct txn *t, const char *space, struct bytes value, in
 	return changes == 1 ? ERR(E_OK) : ERR(E_AUTH_CONFLICT);
 }
 
+struct err store_was_used(struct store *s, const char *space, struct bytes value, bool *ret)
+{
+	cleanup_reader struct reader r = READER(s);
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	struct err e;
+
+	if (failed(e = stmt_get(r.c, SQL_ONCE_GET, &st)) || failed(e = bind_text(st, 1, space)) ||
+	    failed(e = bind_blob(st, 2, value)))
+		return e;
+	return stmt_step(st, ret);
+}
+
 struct err txn_prune(struct txn *t, int64_t now_s)
 {
 	struct err e;
