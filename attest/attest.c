@@ -48,8 +48,11 @@ static struct err list_live(struct host *h, const uint8_t *only, struct remeasur
 	return ERR(E_OK);
 }
 
+/* A change is said once: it is for good, and a file that changes every second must not fill the log. */
 static bool differs(const struct workload_instance *was, const struct measured *now)
 {
+	if (was->changed)
+		return false;
 	return memcmp(&was->image, &now->image, sizeof(was->image)) != 0 ||
 	       memcmp(&was->model, &now->model, sizeof(was->model)) != 0;
 }

@@ -62,7 +62,8 @@ static struct err unexplained(const struct workload *w, const struct digest *pcr
 /* What no replay would take must not be extended: it could never be explained. */
 static struct err check_fits(const struct workload *w, const struct workload_event *ev)
 {
-	bool live = workload_find(w, ev->instance) != NULL;
+	const struct workload_instance *at = workload_find(w, ev->instance);
+	bool live = at != NULL;
 
 	switch (ev->kind) {
 	case WORKLOAD_BEGIN:
@@ -70,6 +71,7 @@ static struct err check_fits(const struct workload *w, const struct workload_eve
 	case WORKLOAD_START:
 		return w->n_records > 0 && !live ? ERR(E_OK) : ERR(E_BUG);
 	case WORKLOAD_CHANGED:
+		return live && !at->changed ? ERR(E_OK) : ERR(E_BUG);
 	case WORKLOAD_END:
 		return live ? ERR(E_OK) : ERR(E_BUG);
 	case WORKLOAD_RESUME:

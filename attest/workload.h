@@ -31,9 +31,10 @@
 struct workload_instance {
 	uint8_t id[INSTANCE_ID_LEN];
 	char agent[65];
-	struct image_digests image; /* as last said by start or changed */
+	struct image_digests image; /* as said by start, or by changed */
 	struct model_digests model;
 	uint8_t key_name[34];
+	bool changed;               /* for good: putting things back, or changing them again, is not said */
 };
 
 struct workload {
@@ -74,7 +75,8 @@ must_check struct err workload_look(int dir_fd, struct tpm *tpm, const struct bo
 /*
  * Intent, extend, commit. E_LIMIT_SIZE where the log is full, E_LIMIT_COUNT for a
  * start above LIMIT_INSTANCES; nothing was extended then. E_BUG: a start of a live instance,
- * a change or end of another; nor then. E_AUTH_CONFLICT: the PCR is not what the extend makes of it. After another failure the log is stale.
+ * a change or end of another, a second change; nor then. E_AUTH_CONFLICT: the PCR is not what the
+ * extend makes of it. After another failure the log is stale.
  */
 must_check struct err workload_append(struct workload *w, const struct workload_event *event);
 

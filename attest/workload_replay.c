@@ -75,6 +75,9 @@ static struct err take_event(struct workload *w, const struct workload_event *ev
 		at = find(w, ev->instance);
 		if (at == NULL)
 			return ERR(E_PEER_RANGE);
+		if (at->changed)
+			return ERR(E_PEER_DUPLICATE);
+		at->changed = true;
 		at->image = ev->image;
 		at->model = ev->model;
 		return ERR(E_OK);

@@ -169,6 +169,11 @@ static void test_begin_start_end(void **state)
 	ev.model.manifest[3] = 7;
 	OK(workload_append(&v.w, &ev));
 	assert_int_equal(workload_find(&v.w, ev.instance)->model.manifest[3], 7);
+	assert_true(workload_find(&v.w, ev.instance)->changed);
+	/* For good: a verifier takes no second change either. */
+	ev.model.manifest[3] = 8;
+	FAILS(E_BUG, workload_append(&v.w, &ev));
+	assert_int_equal(v.w.n_records, 3);
 	ev = end_event(1);
 	OK(workload_append(&v.w, &ev));
 	assert_null(workload_find(&v.w, ev.instance));
