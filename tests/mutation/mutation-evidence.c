@@ -139,7 +139,7 @@ struct place {
 
 struct places {
 	size_t n;
-	struct place v[512];
+	struct place v[64];
 };
 
 static void find_entries(struct bytes b, size_t off, struct places *ret)

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tests of appraisal ask of a verdict. Include after cmocka.h. */
+/* What tests of appraisal ask of a verdict. A verdict takes 10 KiB of stack, so the helpers that have one are not inlined. */
 #ifndef ASSAY_TESTS_SUPPORT_LAB_CHECK_H
 #define ASSAY_TESTS_SUPPORT_LAB_CHECK_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "tests/support/lab.h"
 
-static inline size_t row_of(const char *id)
+#define lab_helper __attribute__((noinline, unused)) static
+
+lab_helper size_t row_of(const char *id)
 {
 	for (size_t i = 0; i < appraise_n_checks(); i++) {
 		if (strcmp(appraise_check(i).id, id) == 0)
@@ -17,14 +24,14 @@ static inline size_t row_of(const char *id)
 	return 0;
 }
 
-static inline void print_failures(const struct verdict *v)
+lab_helper void print_failures(const struct verdict *v)
 {
 	for (size_t i = 0; i < v->n_failures; i++)
 		print_message("# %s (%s): expected %s, seen %s\n", v->failure[i].check, v->failure[i].subject,
 			      v->failure[i].expected, v->failure[i].seen);
 }
 
-static inline void appraise_it(struct lab *l, struct verdict *v)
+lab_helper void appraise_it(struct lab *l, struct verdict *v)
 {
 	struct err e = lab_appraise(l, v);
 
@@ -38,7 +45,7 @@ static inline void appraise_it(struct lab *l, struct verdict *v)
  * is one without a certified key (C-key). Without a log that replays, what
  * would be judged by it has not run.
  */
-static inline void only_failure(const struct verdict *v, const char *id)
+lab_helper void only_failure(const struct verdict *v, const char *id)
 {
 	size_t row = row_of(id);
 	bool explained = false;
@@ -74,7 +81,7 @@ static inline void only_failure(const struct verdict *v, const char *id)
 }
 
 /* The check fails; others that depend on it may fail or not have run. */
-static inline void fails(const struct verdict *v, const char *id)
+lab_helper void fails(const struct verdict *v, const char *id)
 {
 	assert_false(verdict_passed(v));
 	if (v->result[row_of(id)] != CHECK_FAIL) {
@@ -83,7 +90,7 @@ static inline void fails(const struct verdict *v, const char *id)
 	}
 }
 
-static inline void passes(const struct verdict *v)
+lab_helper void passes(const struct verdict *v)
 {
 	if (!verdict_passed(v)) {
 		print_failures(v);
@@ -96,7 +103,7 @@ static inline void passes(const struct verdict *v)
 }
 
 /* A new challenge, evidence with one change, and its verdict. */
-static inline void attest(struct lab *l, const struct lab_change *change, struct verdict *v)
+lab_helper void attest(struct lab *l, const struct lab_change *change, struct verdict *v)
 {
 	lab_challenge(l);
 	lab_evidence(l, change);
@@ -104,7 +111,7 @@ static inline void attest(struct lab *l, const struct lab_change *change, struct
 }
 
 /* The change makes this check fail and no other, and the state falls back as it must. */
-static inline void refused(struct lab *l, const struct lab_change *change, const char *id)
+lab_helper void refused(struct lab *l, const struct lab_change *change, const char *id)
 {
 	cleanup_verdict struct verdict v;
 
@@ -115,7 +122,7 @@ static inline void refused(struct lab *l, const struct lab_change *change, const
 	assert_int_equal(v.next.has_boot, v.authentic && !v.overtaken ? false : l->state.has_boot);
 }
 
-static inline void accepted(struct lab *l, const struct lab_change *change)
+lab_helper void accepted(struct lab *l, const struct lab_change *change)
 {
 	cleanup_verdict struct verdict v;
 

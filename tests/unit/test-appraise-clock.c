@@ -93,21 +93,21 @@ static void test_R1_overtaken(void **state)
 static void test_R1_after_a_failure(void **state)
 {
 	cleanup_lab struct lab *l = verified();
-	cleanup_verdict struct verdict v, v2;
+	cleanup_verdict struct verdict v;
 	struct pcr_selection none = { .n = 0 };
 
 	(void)state;
 	verdict_init(&v);
-	verdict_init(&v2);
 	attest(l, &(struct lab_change){ .quoted = &none }, &v);
 	/* Q4 stands before the clock, so nothing is known of it; what was stays. */
 	assert_int_equal(v.next.clock.clock_ms, l->state.clock.clock_ms);
 	lab_store(l, &v);
 	assert_int_equal(l->state.status, HOST_FAILED);
+	verdict_done(&v);
 	a_clock = l->state.clock.clock_ms;
-	attest(l, &(struct lab_change){ .quote = set_clock }, &v2);
-	only_failure(&v2, "R1");
-	assert_int_equal(v2.status, HOST_FAILED);
+	attest(l, &(struct lab_change){ .quote = set_clock }, &v);
+	only_failure(&v, "R1");
+	assert_int_equal(v.status, HOST_FAILED);
 }
 
 /* ---- Resume and restart. */

@@ -210,7 +210,7 @@ static void test_record(void **state)
 	for (size_t i = 0; i < array_len(records); i++) {
 		const struct softtpm_options o = { .ek = records[i].ek, .ak = records[i].ak };
 		cleanup_softtpm struct softtpm *t = NULL;
-		cleanup_buf struct buf b = BUF_INIT(HOST_RECORD_MAX), cut = BUF_INIT(HOST_RECORD_MAX);
+		cleanup_buf struct buf b = BUF_INIT(HOST_RECORD_MAX);
 		cleanup_host_record struct host_record *h = NULL, *h2 = NULL;
 		char id[HOST_ID_LEN + 1];
 		uint8_t ek[32];
