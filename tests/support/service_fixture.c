@@ -121,7 +121,7 @@ void service_send(struct service *s, const struct request *q, struct reply *ret)
 
 	reply_init(ret);
 	if (failed(e))
-		reply_error(NULL, e, NULL, ret);
+		reply_error(r, e, NULL, ret);
 	else
 		route_run(s->v, r, q, ret);
 }

@@ -81,10 +81,10 @@ struct err route_find(bool admin, const char *method, const char *path, const ch
 		found = true;
 		if (strcmp(r->method, method) != 0)
 			continue;
+		*ret = r;
 		/* Types are compared without case (RFC 9110, 8.3.1). */
 		if (r->media_type != NULL && (content_type == NULL || strcasecmp(r->media_type, content_type) != 0))
 			return ERR(E_PEER_MEDIA_TYPE);
-		*ret = r;
 		return ERR(E_OK);
 	}
 	return ERR(found ? E_PEER_METHOD : E_PEER_NO_ROUTE);

@@ -96,6 +96,7 @@ struct route {
 /*
  * Exact path and method, media type, before the body is read. E_PEER_NO_ROUTE,
  * E_PEER_METHOD, E_PEER_MEDIA_TYPE. admin: which of the two listeners asks.
+ * *ret is also set with E_PEER_MEDIA_TYPE, so that the refusal has the route's form.
  */
 must_check struct err route_find(bool admin, const char *method, const char *path, const char *content_type,
 				 const struct route **ret);
