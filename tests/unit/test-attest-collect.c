@@ -216,7 +216,7 @@ static void test_position_that_does_not_fit(void **state)
 	collect_and_check(&b);
 	start(&b, 1);
 	for (int i = 0; i < 4; i++) {
-		struct evidence_check other;
+		static struct evidence_check other; /* large */
 		cleanup_buf struct buf evidence = BUF_INIT(LIMIT_EVIDENCE);
 
 		ask();

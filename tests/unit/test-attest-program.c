@@ -338,7 +338,7 @@ static void test_enrol_needs_a_verified_peer(void **unused)
 
 static void test_pins(void **unused)
 {
-	struct fake_verifier other;
+	static struct fake_verifier other; /* large */
 	char pem[256];
 
 	(void)unused;
