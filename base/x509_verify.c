@@ -230,7 +230,7 @@ static struct err check_leaf(const struct cert *leaf, struct reason *reterr)
 	if (failed(e = check_link(leaf->x, leaf->subject, reterr)))
 		return e;
 	/* Issuing CAs carry the same extendedKeyUsage. Whatever OpenSSL would take for a CA is none of ours. */
-	if (X509_check_ca(leaf->x) != 0 || (X509_get_extension_flags(leaf->x) & EXFLAG_CA) != 0)
+	if (X509_check_ca(leaf->x) != 0)
 		return refuse(reterr, leaf->subject, "a CA certificate is no EK certificate");
 	if (failed(e = check_eku(leaf, reterr)))
 		return e;

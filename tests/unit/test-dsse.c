@@ -390,11 +390,16 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_pae),
-		cmocka_unit_test(test_made_by_hand),   cmocka_unit_test(test_every_character),
-		cmocka_unit_test(test_cases),          cmocka_unit_test(test_envelope_forms),
-		cmocka_unit_test(test_borrowed_keyid), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_key_kinds),      cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_pae),
+		cmocka_unit_test(test_made_by_hand),
+		cmocka_unit_test(test_every_character),
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_envelope_forms),
+		cmocka_unit_test(test_borrowed_keyid),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_key_kinds),
+		cmocka_unit_test(test_memory),
 	};
 
 	fault_init();

@@ -573,13 +573,20 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sign_and_verify), cmocka_unit_test(test_sign_refused),
-		cmocka_unit_test(test_other_key),       cmocka_unit_test(test_every_character),
-		cmocka_unit_test(test_headers),         cmocka_unit_test(test_unsigned_kid),
-		cmocka_unit_test(test_rsa_algorithms),  cmocka_unit_test(test_hmac_with_public_key),
-		cmocka_unit_test(test_forms),           cmocka_unit_test(test_degenerate_signatures),
-		cmocka_unit_test(test_embedded),        cmocka_unit_test(test_embedded_refused),
-		cmocka_unit_test(test_signer_fails),    cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_sign_and_verify),
+		cmocka_unit_test(test_sign_refused),
+		cmocka_unit_test(test_other_key),
+		cmocka_unit_test(test_every_character),
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_unsigned_kid),
+		cmocka_unit_test(test_rsa_algorithms),
+		cmocka_unit_test(test_hmac_with_public_key),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_degenerate_signatures),
+		cmocka_unit_test(test_embedded),
+		cmocka_unit_test(test_embedded_refused),
+		cmocka_unit_test(test_signer_fails),
+		cmocka_unit_test(test_memory),
 	};
 
 	fault_init();

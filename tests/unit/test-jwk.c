@@ -246,6 +246,29 @@ static void test_jwk(void **state)
 	}
 }
 
+/* RFC 7518, 6.2.1.2: the zero in front belongs to the coordinate, although the number is the same without it. */
+static void test_jwk_short_coordinate(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 20000; i++) {
+		cleanup_key struct key *k = NULL, *back = NULL;
+		cleanup_buf struct buf x = BUF_INIT(32), y = BUF_INIT(32);
+		cleanup_json json_t *jwk = NULL;
+
+		assert_int_equal(key_generate(KEY_EC_P256, &k).code, E_OK);
+		assert_int_equal(key_numbers(k, &x, &y).code, E_OK);
+		if (x.p[0] != 0)
+			continue;
+		assert_int_equal(jwk_from_key(k, &jwk).code, E_OK);
+		assert_int_equal(jwk_to_key(jwk, &back, NULL).code, E_OK);
+		key_free(take_ptr(&back));
+		assert_int_equal(json_put_b64url(jwk, "x", BYTES(x.p + 1, 31)).code, E_OK);
+		assert_int_equal(jwk_to_key(jwk, &back, NULL).code, E_PEER_RANGE);
+		return;
+	}
+	fail_msg("no key with a leading zero in 20000");
+}
+
 static void test_jwk_round_trip(void **state)
 {
 	const struct key *const keys[] = { p256, p384, rsa, ed25519 };
@@ -292,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_thumbprints),
 		cmocka_unit_test(test_rfc9449_proof),
 		cmocka_unit_test(test_jwk),
+		cmocka_unit_test(test_jwk_short_coordinate),
 		cmocka_unit_test(test_jwk_round_trip),
 	};
 

@@ -306,6 +306,23 @@ static void test_private_pem_refused(void **state)
 	assert_int_equal(key_generate(KEY_NONE, &k).code, E_PEER_UNSUPPORTED);
 }
 
+/* The label is right, but a header says that the contents are encrypted (RFC 1421, 4.6.1.1). */
+static void test_private_pem_header(void **state)
+{
+	static const char first[] = "-----BEGIN PRIVATE KEY-----\n";
+	static const char header[] = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n";
+	cleanup_buf struct buf pem = BUF_INIT(8192), changed = BUF_INIT(8192);
+	struct key *k = NULL;
+
+	(void)state;
+	assert_int_equal(key_private_to_pem(keys[KEY_EC_P256], &pem).code, E_OK);
+	assert_int_equal(buf_add_str(&changed, first).code, E_OK);
+	assert_int_equal(buf_add_str(&changed, header).code, E_OK);
+	assert_int_equal(buf_add(&changed, BYTES(pem.p + sizeof(first) - 1, pem.n - sizeof(first) + 1)).code, E_OK);
+	assert_int_equal(key_private_from_pem(buf_bytes(&changed), &k).code, E_PEER_UNSUPPORTED);
+	assert_null(k);
+}
+
 /* A P-256 PKCS#8 ends in the public point: take one of another key. */
 static void test_private_pem_mismatch(void **state)
 {
@@ -415,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_spki_rsa_exponent),
 		cmocka_unit_test(test_private_pem),
 		cmocka_unit_test(test_private_pem_refused),
+		cmocka_unit_test(test_private_pem_header),
 		cmocka_unit_test(test_private_pem_mismatch),
 		cmocka_unit_test(test_memory),
 	};

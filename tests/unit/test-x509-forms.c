@@ -227,6 +227,23 @@ static void test_issuer_forms(void **state)
 	}
 }
 
+static void with_second_key_id(X509 *x)
+{
+	chain_add_ext(x, "2.5.29.14", false, "\x04\x01\x00", 3);
+}
+
+/* A CA that OpenSSL finds malformed is not configured at all. */
+static void test_malformed_ca(void **state)
+{
+	cleanup_cert struct cert *root = chain_resign(good.root, good.root_key, EVP_sha256(), with_second_key_id);
+	cleanup_trust struct trust *t = NULL;
+
+	(void)state;
+	assert_int_equal(trust_new(&t).code, E_OK);
+	assert_int_equal(trust_add(t, root).code, E_AUTH_CERTIFICATE);
+	assert_int_equal(trust_n_anchors(t), 0);
+}
+
 /* The same rules hold for what is configured here. */
 static void test_root_critical(void **state)
 {
@@ -419,10 +436,15 @@ static void test_name_constraints(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_leaf_forms),    cmocka_unit_test(test_issuer_forms),
-		cmocka_unit_test(test_root_critical), cmocka_unit_test(test_eku),
-		cmocka_unit_test(test_ca_as_leaf),    cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_cert_key),      cmocka_unit_test(test_name_constraints),
+		cmocka_unit_test(test_leaf_forms),
+		cmocka_unit_test(test_issuer_forms),
+		cmocka_unit_test(test_root_critical),
+		cmocka_unit_test(test_malformed_ca),
+		cmocka_unit_test(test_eku),
+		cmocka_unit_test(test_ca_as_leaf),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_cert_key),
+		cmocka_unit_test(test_name_constraints),
 	};
 
 	return cmocka_run_group_tests_name("x509-forms", tests, chain_set_up, chain_tear_down);

@@ -296,6 +296,7 @@ static void test_issue_reads_back(void **state)
 		a = X509_get0_serialNumber(ca->x);
 		b = X509_get0_serialNumber(server->x);
 		assert_int_equal(ASN1_STRING_length(a), 16);
+		assert_int_equal(ASN1_STRING_get0_data(a)[0] & 0xc0, 0x40);
 		assert_int_equal(ASN1_STRING_type(a), V_ASN1_INTEGER);
 		assert_int_not_equal(ASN1_INTEGER_cmp(a, b), 0);
 		/* A TLS certificate is no EK certificate. */
@@ -344,10 +345,14 @@ static void test_issue_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),        cmocka_unit_test(test_pem),
-		cmocka_unit_test(test_not_der),      cmocka_unit_test(test_set_not_sorted),
-		cmocka_unit_test(test_names),        cmocka_unit_test(test_issue_reads_back),
-		cmocka_unit_test(test_ek_key_usage), cmocka_unit_test(test_issue_refused),
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_pem),
+		cmocka_unit_test(test_not_der),
+		cmocka_unit_test(test_set_not_sorted),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_issue_reads_back),
+		cmocka_unit_test(test_ek_key_usage),
+		cmocka_unit_test(test_issue_refused),
 	};
 
 	return cmocka_run_group_tests_name("x509-issue", tests, chain_set_up, chain_tear_down);
