@@ -152,7 +152,11 @@ class Rogue:
 	def release(self, challenge):
 		"""The secret that this TPM releases for its own attestation key."""
 		with self.tpm() as t:
-			return t.activate(self.ak(t), unb64u(challenge["credential_blob"]),
+			# TPM2_Clear takes the persistent copy away; the template gives the same key again.
+			ek = tpm.EK_RSA
+			if t.handles_from(tpm.EK_RSA) != tpm.EK_RSA:
+				ek = t.create_primary(ENDORSEMENT, self.ek_public[:-258] + tpm.b2(bytes(256))).handle
+			return t.activate(self.ak(t), ek, unb64u(challenge["credential_blob"]),
 					  unb64u(challenge["encrypted_secret"]))
 
 	def enrol_second(self, challenge, secret, **changes):

@@ -165,6 +165,8 @@ def test_K4_ak_in_the_owner_hierarchy(lab):
 	r.begin()
 	failed_check(r.attest(), "Q14")
 	lab.ctl("hosts", "remove", r.id)
+	lab.withdraw("host", "rogue-%d" % SPARE)
+	r.reboot(begin=False)
 
 
 # ---- activation

@@ -184,7 +184,7 @@ def test_command_may_not_be_root_nor_reach_the_tpm(lab):
 		for path, _ in modes:
 			os.chmod(path, 0o777)
 		p = lab.h.run("/bin/echo", "ran", status=125)
-		check("ran" not in p.stdout and "TPM" in p.stderr, "%r" % p)
+		check("ran" not in p.stdout and sock in p.stderr, "%r" % p)
 	finally:
 		for path, mode in modes:
 			os.chmod(path, mode)
@@ -309,9 +309,8 @@ def test_key_files_are_for_root_alone(lab):
 def test_no_object_or_session_is_left_in_the_tpm(lab):
 	with Tpm(lab.tpm_socket(0)) as t:
 		for first in (0x80000000, 0x02000000, 0x03000000):
-			r = t.cmd(0x17a, params=(1).to_bytes(4, "big") + first.to_bytes(4, "big") + (16).to_bytes(4, "big"))
-			r.take(1 + 4)
-			equal(r.u32(), 0, "handles from %#x" % first)
+			h = t.handles_from(first)
+			check(h is None or h >> 24 != first >> 24, "handle %#x is left" % (h or 0))
 
 
 def test_configuration_file(lab):
@@ -346,7 +345,7 @@ def verifier_refuses(lab, word, **changes):
 
 def test_V12_verifier_that_does_not_start(lab):
 	"""State in use, a key that others can read, an unknown member, a newer schema."""
-	verifier_refuses(lab, lab.state)
+	verifier_refuses(lab, "another verifier")
 	verifier_refuses(lab, "unknown_member", unknown_member=1, state_dir=lab.path("other"))
 	os.mkdir(lab.path("other"), 0o700)
 	with open(lab.path("other.key"), "w") as f:
@@ -384,7 +383,7 @@ def test_V8_admin_socket_is_for_root(lab):
 	script = ("import socket\ns=socket.socket(socket.AF_UNIX); s.settimeout(20)\ns.connect(%r)\n"
 		  "s.sendall(b'GET /v1/admin/hosts HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')\n"
 		  "print(s.makefile().readline())" % lab.socket)
-	p = subprocess.run([sys.executable, "-c", script], user=NOBODY, group=NOBODY, extra_groups=[], text=True,
+	p = subprocess.run(["/usr/bin/python3", "-c", script], user=NOBODY, group=NOBODY, extra_groups=[], text=True,
 			   stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=L.DEADLINE_S)
 	os.chmod(lab.socket, 0o600)
 	check(" 403 " in p.stdout or p.returncode != 0, "another user may ask: %r" % p)

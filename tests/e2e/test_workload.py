@@ -8,7 +8,7 @@ sys.dont_write_bytecode = True
 
 import lab as L
 import tpm
-from lab import check, equal, failed_check, passed
+from lab import check, equal, failed_check, passed, refused
 from rogue import CLAIM, WORKLOAD_PCR, Rogue, content_digest, event_begin, event_end, event_resume, record
 from wire import cbor
 
@@ -183,16 +183,25 @@ def test_W_resume_that_never_was(lab):
 
 
 def test_W_offset_of_a_log_that_we_do_not_know(lab):
-	"""Offset, count and register value are one thing: each alone is refused."""
+	"""Offset, count and register value are one thing; the whole log from the beginning is always welcome."""
 	r = lab.a
 	r.start()
 	passed(r.attest())
-	for change in ({"log_offset": 0, "log_records": 0, "log_pcr": b""}, {"log_records": 1}, {"log_pcr": bytes(32)},
-		       {"log_offset": 10}):
+	for change in ({"log_records": 1}, {"log_pcr": bytes(32)}, {"log_offset": 10}):
 		challenge = r.challenge()
 		check(challenge["log_offset"] > 0, "the verifier stands at the beginning: %r" % challenge)
-		failed_check(r.attest(challenge, claims=lambda c: c.update({CLAIM[k]: v for k, v in change.items()})), "W-offset")
+		with lab.unchanged():
+			refused(r.attest(challenge, claims=lambda c: c.update({CLAIM[k]: v for k, v in change.items()})), 409,
+				"E_AUTH_RETRY", check="W-offset")
 		passed(r.attest())
+	from_zero = {CLAIM["log_offset"]: 0, CLAIM["log_records"]: 0, CLAIM["log_pcr"]: b""}
+	ev = r.collect(claims=lambda c: c.update(from_zero))
+	check(ev.log != r.log, "nothing was left out")
+	failed_check(lab.post_evidence(ev.encode()), "W1")
+	passed(r.attest())
+	ev = r.collect(claims=lambda c: c.update(from_zero), present_all=True)
+	ev.log = r.log
+	passed(lab.post_evidence(ev.encode()))
 
 
 def test_W6_claims_present_what_the_log_does_not(lab):

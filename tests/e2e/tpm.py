@@ -216,6 +216,12 @@ class Tpm:
 	def read_public(self, handle):
 		return self.cmd(0x173, [handle]).b2()
 
+	def handles_from(self, first):
+		"""The first handle in use from this one on, or None."""
+		r = self.cmd(0x17a, params=struct.pack(">III", 1, first, 1))
+		r.take(1 + 4)
+		return r.u32() if r.u32() else None
+
 	def nv_read(self, index):
 		r = Reader(self.cmd(0x169, [index]).b2())
 		r.u32(), r.u16(), r.u32(), r.b2()
@@ -230,13 +236,13 @@ class Tpm:
 		der = self.nv_read(NV_EK_CERT)
 		return der[:4 + int.from_bytes(der[2:4], "big")]
 
-	def activate(self, ak, blob, secret):
-		"""TPM2_ActivateCredential with the RSA EK; blob and secret are TPM2B structures."""
+	def activate(self, ak, ek, blob, secret):
+		"""TPM2_ActivateCredential with the RSA EK at this handle; blob and secret are TPM2B structures."""
 		h, _ = self.cmd(0x176, [NULL, NULL], b2(os.urandom(16)) + b2(b"") + b"\1" + struct.pack(">HH", ALG_NULL, SHA256),
 				returns_handle=True)
 		self.handles.append(h)
 		self.cmd(0x151, [ENDORSEMENT, h], b2(b"") * 3 + struct.pack(">i", 0), [None])
-		out = self.cmd(0x147, [ak.handle, EK_RSA], blob + secret, [None, h]).b2()
+		out = self.cmd(0x147, [ak.handle, ek], blob + secret, [None, h]).b2()
 		self.handles.remove(h) # the TPM ends a session that is not continued
 		return out
 
