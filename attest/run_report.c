@@ -26,7 +26,9 @@ void run_say(const struct run *r, const char *event, const char *text, const str
 	if (r->app->json) {
 		e = say_json(r, event, text, reply);
 	} else {
-		(void)fprintf(stderr, "assay-attest: instance %s: %s: %s\n", r->id, event, text);
+		/* What is refused before it is described has no id yet. */
+		(void)fprintf(stderr, "assay-attest: %s%s%s%s: %s\n", r->id[0] != '\0' ? "instance " : "", r->id,
+			      r->id[0] != '\0' ? ": " : "", event, text);
 		if (reply != NULL)
 			e = attest_print(reply, stderr);
 	}
