@@ -357,23 +357,32 @@ static void add_escaped(struct buf *b, struct bytes v)
 		must(buf_addf(b, "%%%02X", v.p[i]));
 }
 
-unsigned service_introspect(struct service *s, const char *authorization, struct bytes token, const struct key *key,
-			    struct reply *ret)
+struct request service_introspection(struct service *s, const char *authorization, struct bytes token,
+				     const struct key *key, struct buf *form)
 {
 	const struct service_proof p = { .htm = "GET", .htu = SERVICE_RESOURCE, .token = token, .key = key };
-	cleanup_buf struct buf proof = BUF_INIT(LIMIT_TOKEN), form = BUF_INIT(LIMIT_SMALL);
+	cleanup_buf struct buf proof = BUF_INIT(LIMIT_TOKEN);
 	struct request q;
 
 	service_proof(s, &p, &proof);
-	must(buf_add_str(&form, "htm=GET&htu="));
-	add_escaped(&form, bytes_str(SERVICE_RESOURCE));
-	must(buf_add_str(&form, "&token="));
-	add_escaped(&form, token);
-	must(buf_add_str(&form, "&dpop="));
-	add_escaped(&form, buf_bytes(&proof));
-	q = service_request(s, "POST", "/v1/introspect", FORM_TYPE, buf_bytes(&form));
+	must(buf_add_str(form, "htm=GET&htu="));
+	add_escaped(form, bytes_str(SERVICE_RESOURCE));
+	must(buf_add_str(form, "&token="));
+	add_escaped(form, token);
+	must(buf_add_str(form, "&dpop="));
+	add_escaped(form, buf_bytes(&proof));
+	q = service_request(s, "POST", "/v1/introspect", FORM_TYPE, buf_bytes(form));
 	q.authorization = authorization;
 	q.n_authorization = authorization != NULL ? 1 : 0;
+	return q;
+}
+
+unsigned service_introspect(struct service *s, const char *authorization, struct bytes token, const struct key *key,
+			    struct reply *ret)
+{
+	cleanup_buf struct buf form = BUF_INIT(LIMIT_SMALL);
+	const struct request q = service_introspection(s, authorization, token, key, &form);
+
 	service_send(s, &q, ret);
 	return ret->status;
 }

@@ -88,6 +88,9 @@ void service_client(struct service *s, const char *name, const char *resources, 
 /* POST /v1/introspect for this token with a proof for GET of the resource by this key (NULL: the right one). */
 unsigned service_introspect(struct service *s, const char *authorization, struct bytes token, const struct key *key,
 			    struct reply *ret);
+/* The form of that request, and a request that borrows it. */
+struct request service_introspection(struct service *s, const char *authorization, struct bytes token,
+				     const struct key *key, struct buf *form);
 /* Whether that says active. */
 bool service_active(struct service *s, const char *authorization, struct bytes token);
 
