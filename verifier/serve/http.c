@@ -159,6 +159,16 @@ void server_check(struct server *s)
 		log_debug("%zu connections were over their time", n);
 }
 
+bool server_is_busy(struct server *s)
+{
+	bool busy;
+
+	(void)pthread_mutex_lock(&s->lock);
+	busy = s->n_exchanges > 0;
+	(void)pthread_mutex_unlock(&s->lock);
+	return busy;
+}
+
 /* Hands the listening socket back; without it nobody new gets in. */
 static void quiesce(struct listener *l)
 {

@@ -19,6 +19,8 @@ struct server_spec {
 must_check struct err server_start(const struct server_spec *spec, struct server **ret, struct reason *reterr);
 /* Ends connections that are over their time; to be called about once a second. */
 void server_check(struct server *s);
+/* Whether a request is under way. */
+bool server_is_busy(struct server *s);
 /* No new connections; what is under way is answered, for at most drain_ms; then everything ends. */
 void server_stop(struct server *s, unsigned drain_ms);
 
