@@ -107,6 +107,9 @@ static struct err statement(enum document_kind kind, const char *name, json_t *p
 	return json_write(st, ret);
 }
 
+/* Whose clock is a little behind this one's must not call a document of this moment one of the future. */
+#define CLOCK_DIFFERENCE_S 60
+
 static struct err complete(const struct ctl *c, const struct ctl_document *d, enum document_kind kind,
 			   const char *name, json_t *predicate, struct reason *reterr)
 {
@@ -129,7 +132,7 @@ static struct err complete(const struct ctl *c, const struct ctl_document *d, en
 	    failed(e = json_put_str(predicate, "name", name)) ||
 	    failed(e = json_put_int(predicate, "serial", (int64_t)serial)) ||
 	    failed(e = json_put_str(predicate, "owner", d->owner)) ||
-	    failed(e = put_time(predicate, "not_before", now)))
+	    failed(e = put_time(predicate, "not_before", now - CLOCK_DIFFERENCE_S)))
 		return e;
 	return put_time(predicate, "expires", now + (int64_t)d->expires_s);
 }
