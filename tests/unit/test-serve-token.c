@@ -463,6 +463,28 @@ static void test_revoke(void **state)
 	reply_done(&r);
 }
 
+/* The clock is an hour behind: what was issued before ends all the same. */
+static void test_revoke_while_the_clock_is_behind(void **state)
+{
+	cleanup_service struct service *s = service_ready();
+	cleanup_buf struct buf a = BUF_INIT(LIMIT_TOKEN), b = BUF_INIT(LIMIT_TOKEN);
+	cleanup_reply struct reply by_client, nonce, by_key;
+	int64_t now_s = s->now_s;
+	char api[256];
+
+	(void)state;
+	service_client(s, "api", "[\"" SERVICE_RESOURCE "\"]", api);
+	service_get_token(s, &a);
+	service_get_token(s, &b);
+	s->now_s = now_s - 3600;
+	assert_int_equal(send_revoke(s, buf_bytes(&a), api, NULL, NULL, &by_client), 200);
+	assert_int_equal(send_revoke(s, buf_bytes(&b), NULL, NULL, NULL, &nonce), 400);
+	assert_int_equal(send_revoke(s, buf_bytes(&b), NULL, NULL, nonce.dpop_nonce, &by_key), 200);
+	s->now_s = now_s;
+	assert_false(service_active(s, api, buf_bytes(&a)));
+	assert_false(service_active(s, api, buf_bytes(&b)));
+}
+
 static void test_two_authorizations(void **state)
 {
 	cleanup_service struct service *s = service_ready();
@@ -493,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_introspected_proof_is_used_once),
 		cmocka_unit_test(test_what_ends_a_token),
 		cmocka_unit_test(test_revoke),
+		cmocka_unit_test(test_revoke_while_the_clock_is_behind),
 		cmocka_unit_test(test_two_authorizations),
 	};
 
