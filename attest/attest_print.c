@@ -36,7 +36,8 @@ static struct err failure_json(const struct attest_failure *f, json_t *list)
 	struct err e;
 
 	if (failed(e = json_new_object(&o)) || failed(e = json_put_str(o, "check", f->check)) ||
-	    failed(e = json_put_str(o, "subject", f->subject)) || failed(e = json_put_str(o, "expected", f->expected)) ||
+	    failed(e = json_put_str(o, "subject", f->subject)) ||
+	    failed(e = json_put_str(o, "expected", f->expected)) ||
 	    failed(e = json_put_str(o, "seen", f->seen)))
 		return e;
 	return json_array_append(list, o) == 0 ? ERR(E_OK) : ERR(E_LOCAL_MEMORY);

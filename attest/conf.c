@@ -35,7 +35,7 @@ void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS])
 		  "password of the endorsement hierarchy", 0 },
 		{ "owner-auth-file", OPT_STRING, &to->owner_auth_file, "FILE", "password of the owner hierarchy", 0 },
 		{ "user", OPT_STRING, &to->user, "USER", "who runs the command of run (nobody)", 0 },
-		{ "interval", OPT_DURATION, &to->interval_s, "TIME", "longest time between attestations of run", DAY_S },
+		{ "interval", OPT_DURATION, &to->interval_s, "TIME", "longest time between attestations", DAY_S },
 		{ "timeout", OPT_DURATION, &to->timeout_s, "TIME", "for one request to the verifier (30s)", 3600 },
 		{ "grace", OPT_DURATION, &to->grace_s, "TIME", "between TERM and KILL (10s)", 3600 },
 		{ "log-level", OPT_STRING, &to->log_level, "LEVEL", "error, warning, info or debug (warning)", 0 },

@@ -184,5 +184,6 @@ struct err visit_ak(struct visit *v, struct ak *ret)
 
 struct err host_client(struct host *h, struct client *ret)
 {
-	return client_init(h->enrolment.verifier_url, buf_bytes(&h->enrolment.ca_pem), h->conf->timeout_s, &h->why, ret);
+	return client_init(h->enrolment.verifier_url, buf_bytes(&h->enrolment.ca_pem), h->conf->timeout_s, &h->why,
+			   ret);
 }

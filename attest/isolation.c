@@ -211,8 +211,9 @@ struct err isolation_check(const struct user *u, const char *tcti, const char *s
 	}
 	if (WEXITSTATUS(status) == PROBE_FREE)
 		return ERR(E_OK);
-	reason_set(reterr, "uid %u can open %s: a command that runs under it could forge measurements or use other keys. "
-			   "Choose another user (--user) or take that access away",
+	reason_set(reterr,
+		   "uid %u can open %s: a command that runs under it could forge measurements or use other keys. "
+		   "Choose another user (--user) or take that access away",
 		   (unsigned)u->uid,
 		   WEXITSTATUS(status) == 1 ? state_dir : nth_path(buf_bytes(&paths), WEXITSTATUS(status)));
 	return ERR(E_LOCAL_PERMISSION);

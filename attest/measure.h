@@ -12,7 +12,7 @@ struct measured {
 	bool unmeasurable; /* measure_again() only: something is there that may not be, or nothing is */
 };
 
-/* image_select as oci_measure(); NULL where the layout holds one manifest. Errors of oci_measure() and model_measure(). */
+/* image_select: as oci_measure(), NULL where the layout holds one manifest. Errors of oci_measure(), model_measure(). */
 must_check struct err measure(const char *image, const char *image_select, const char *model, struct measured *ret,
 			      struct reason *reterr);
 

@@ -22,7 +22,7 @@ struct spawn {
  */
 must_check struct err spawn_start(const struct spawn *s, pid_t *ret_pid, struct reason *reterr);
 
-/* Kills what the command left behind and was handed to us; we must be a subreaper. Never waits for others' processes. */
+/* Kills and awaits our children, and what they leave to us: we must be a subreaper. */
 void spawn_reap_all(void);
 
 #endif

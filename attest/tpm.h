@@ -143,7 +143,7 @@ must_check struct err tpm_banks(struct tpm *tpm, unsigned pcr, struct tpm_banks 
 
 void tpm_selection_to_tss(const struct pcr_selection *s, TPML_PCR_SELECTION *ret);
 
-/* Values of all selected PCRs in selection order; n must be pcr_selection_count(). E_LOCAL_NOT_FOUND where a bank is off. */
+/* Values of all selected PCRs in selection order; n: pcr_selection_count(). E_LOCAL_NOT_FOUND where a bank is off. */
 must_check struct err tpm_pcr_read(struct tpm *tpm, const struct pcr_selection *selection, size_t n,
 				   struct digest *ret);
 /* One PCR in each of the banks. */

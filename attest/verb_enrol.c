@@ -234,11 +234,12 @@ static struct err print(const struct app *app, const struct enrol_reply *r)
 			return e;
 		return app_print_json(o, stdout);
 	}
-	(void)printf("host       %s\nEK sha256  %s\nissuer     %s\nstate      %s\n", r->host_id, ek, r->issuer, r->state);
+	(void)printf("host       %s\nEK sha256  %s\nissuer     %s\nstate      %s\n", r->host_id, ek, r->issuer,
+		     r->state);
 	if (strcmp(r->state, "PENDING") == 0)
 		(void)printf("\nThe TPM is genuine, but nobody has said that it is yours. An operator does, with\n"
-			     "\n    assayctl approve host NAME --ek-sha256 %s --asset TEXT ...\n\nand until then this host "
-			     "gets no credential.\n",
+			     "\n    assayctl approve host NAME --ek-sha256 %s --asset TEXT ...\n"
+			     "\nand until then this host gets no credential.\n",
 			     ek);
 	return fflush(stdout) == 0 ? ERR(E_OK) : ERR(E_LOCAL_IO);
 }
@@ -250,7 +251,7 @@ int verb_enrol(void *ctx, int argc, char **argv)
 	cleanup_host struct host host = HOST_INIT;
 	cleanup(enrolling_done) struct enrolling x = { .host = &host, .conf = &conf, .ca_pem = BUF_INIT(LIMIT_SMALL) };
 	const struct opt opts[] = {
-		{ "replace", OPT_FLAG, &x.replace, NULL, "forget an enrolment with another verifier or of another TPM", 0 },
+		{ "replace", OPT_FLAG, &x.replace, NULL, "forget another enrolment", 0 },
 	};
 	struct enrol_reply reply;
 	char **pos;
@@ -263,7 +264,8 @@ int verb_enrol(void *ctx, int argc, char **argv)
 	if (status >= 0 || (status = app_open(app, &conf, &host)) >= 0)
 		return status;
 	if (conf.verifier_url == NULL || conf.ca_file == NULL)
-		return usage_error(app->program, "enrol needs --verifier URL and --ca FILE, or both in the configuration");
+		return usage_error(app->program, "enrol needs --verifier URL and --ca FILE, or both in the "
+						  "configuration");
 	if (failed(e = enrol(&x, &reply)) || failed(e = print(app, &reply)))
 		return app_failed(app, e, &host.why);
 	return EXIT_ACCEPTED;

@@ -37,7 +37,8 @@ static void wipe_sensitive(TPM2B_SENSITIVE_CREATE *s)
 }
 
 static struct err create(struct tpm *tpm, const struct tpm_handle *primary, const struct tpm_handle *session,
-			 const TPM2B_SENSITIVE_CREATE *sensitive, TPM2B_PRIVATE **ret_private, TPM2B_PUBLIC **ret_public)
+			 const TPM2B_SENSITIVE_CREATE *sensitive, TPM2B_PRIVATE **ret_private,
+			 TPM2B_PUBLIC **ret_public)
 {
 	const TPML_PCR_SELECTION no_pcrs = { 0 };
 	const TPM2B_DATA no_info = { 0 };

@@ -53,8 +53,8 @@ static struct err unexplained(const struct workload *w, const struct digest *pcr
 	    failed(e = hex_encode(digest_bytes(&now[0]), have, sizeof(have))))
 		return e;
 	reason_set(w->tpm->why,
-		   "PCR %d is unexplained: %s, it is %s, and the log %s gives %s. Something else has extended it, or the "
-		   "log was changed. Assay does not repair this: reboot the host",
+		   "PCR %d is unexplained: %s, it is %s, and the log %s gives %s. Something else has extended it, or "
+		   "the log was changed. Assay does not repair this: reboot the host",
 		   WORKLOAD_PCR, digest_alg(w->banks.bank[0])->name, have, w->file, want[0] == '\0' ? "nothing" : want);
 	return ERR(E_AUTH_CONFLICT);
 }
