@@ -12,7 +12,7 @@ import tpm
 from lab import MEDIA_EVIDENCE, check, failed_check, passed, refused
 from rogue import CLAIM, Rogue, certified
 from tpm import SHA1, SHA256, SHA384
-from wire import Pairs, b64u, cbor, cbor_head, uncbor
+from wire import Pairs, SoftKey, b64u, cbor, cbor_head, uncbor
 
 BANK = SHA256
 
@@ -231,6 +231,17 @@ def test_Q6_signature(lab):
 			check(p.get("check") in ("Q1", "Q6", "Q7"), "another check: %r" % p)
 	ev.signature = good
 	passed(lab.post_evidence(ev.encode()))
+
+
+def test_Q6_quote_by_a_software_key(lab):
+	"""Nothing wrong with the bytes, magic and nonce included, but no TPM vouches for them."""
+	thief = SoftKey()
+
+	def forged(t, ak, q, banks):
+		quote = t.quote(ak, q, banks)[0]
+		s = thief.sign(quote)
+		return quote, struct.pack(">HH", tpm.ECDSA, SHA256) + tpm.b2(s[:32]) + tpm.b2(s[32:])
+	quote_refused(lab, "Q6", forged, status=401)
 
 
 # ---- bytes
