@@ -218,17 +218,15 @@ def test_Q6_signature(lab):
 	r = tpm.Reader(good)
 	head, rr, ss = r.take(4), r.b2(), r.b2()
 	n = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551.to_bytes(32, "big")
-	bad = [(head + tpm.b2(x) + tpm.b2(y)) for x, y in (
+	bad = [("Q6", head + tpm.b2(x) + tpm.b2(y)) for x, y in (
 		(bytes(32), ss), (rr, bytes(32)), (n, ss), (rr, n), (b"", b""), (b"\0" + rr, ss), (ss, rr))]
-	bad += [good[:-1], good + b"\0", b"\0\x10", struct.pack(">HH", 0x14, SHA256) + tpm.b2(bytes(256)),
-		struct.pack(">HH", 0x18, SHA1) + good[4:], struct.pack(">HH", 0x18, SHA384) + good[4:]]
+	bad += [("Q1", good[:-1]), ("Q1", good + b"\0"), ("Q1", b"\0\x10")]
+	bad += [("Q7", struct.pack(">HH", 0x14, SHA256) + tpm.b2(bytes(256))), ("Q7", struct.pack(">HH", 0x18, SHA1) + good[4:]),
+		("Q7", struct.pack(">HH", 0x18, SHA384) + good[4:])]
 	with lab.unchanged():
-		for b in bad:
+		for check_id, b in bad:
 			ev.signature = b
-			reply = lab.post_evidence(ev.encode())
-			check(reply.status in (400, 401, 403), "signature %s: %r" % (b.hex(), reply))
-			p = refused(reply, reply.status)
-			check(p.get("check") in ("Q1", "Q6", "Q7"), "another check: %r" % p)
+			refused(lab.post_evidence(ev.encode()), 400 if check_id == "Q1" else 401, check=check_id)
 	ev.signature = good
 	passed(lab.post_evidence(ev.encode()))
 
@@ -353,7 +351,7 @@ def test_Q1_structures_with_other_lengths(lab):
 	"""Trailing and missing bytes inside the quote, and each of its sizes off by one, under the old signature."""
 	ev = lab.a.collect()
 	q = ev.quote
-	bad = [q + b"\0", q[:-1], b""]
+	bad = []
 	signer = struct.unpack_from(">H", q, 6)[0]
 	for at in (6, 8 + signer):
 		size = struct.unpack_from(">H", q, at)[0]
@@ -361,6 +359,9 @@ def test_Q1_structures_with_other_lengths(lab):
 			bad.append(q[:at] + struct.pack(">H", n) + q[at + 2:])
 	good = ev.quote
 	with lab.unchanged():
+		for b in (q + b"\0", q[:-1]):
+			ev.quote = b
+			refused(lab.post_evidence(ev.encode()), 400, check="Q1")
 		for b in bad:
 			ev.quote = b
 			r = lab.post_evidence(ev.encode())
