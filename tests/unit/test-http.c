@@ -288,10 +288,14 @@ static void test_slow_peers(void **state)
 	/* And who says nothing at all, not even a handshake. */
 	{
 		cleanup_fd int fd = tcp_connect(t->port, NULL);
-		char byte;
+		char some[64];
+		ssize_t n;
 
 		assert_true(fd >= 0);
-		assert_int_equal(recv(fd, &byte, 1, 0), 0);
+		/* An alert may come before the end. */
+		while ((n = recv(fd, some, sizeof(some), 0)) > 0)
+			;
+		assert_int_equal(n, 0);
 	}
 }
 
