@@ -378,11 +378,11 @@ class Lab:
 			e.pop(name, None)
 		return e
 
-	def run(self, *argv, status=0, deadline_s=DEADLINE_S, env=None, stdin=None):
-		"""Runs a program to its end. status None: any. Gives CompletedProcess with text."""
+	def run(self, *argv, status=0, deadline_s=DEADLINE_S, env=None, stdin=None, **k):
+		"""Runs a program to its end. status None: any. Gives CompletedProcess with text. Others are subprocess.run()'s."""
 		p = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
 				   env=dict(self.env(), **(env or {})), timeout=deadline_s, input=stdin,
-				   stdin=None if stdin is not None else subprocess.DEVNULL, cwd=self.dir)
+				   stdin=None if stdin is not None else subprocess.DEVNULL, cwd=self.dir, **k)
 		clean_stderr(p.stderr)
 		if status is not None and p.returncode != status:
 			raise Failure("%s: expected exit status %s, seen %d\n%s%s" % (

@@ -183,7 +183,9 @@ def changes_while_it_runs(lab, change, check_id="W7"):
 		finally:
 			restore(lab)
 		# Putting it back does not undo it.
-		lab.h.attest(status=None)
+		r = lab.h.attest(status=1)
+		mine = [x for x in r["results"] if x["instance"] == agent.instance]
+		equal([x["status"] for x in mine], ["contraindicated"], "result of the instance after it was put back")
 		lab.h.token(agent.instance, status=1)
 	equal(lab.h.attest()["state"], "VERIFIED", "the host afterwards")
 

@@ -498,6 +498,17 @@ def test_agent_document_withdrawn(lab):
 	works(lab, token(lab))
 
 
+def test_P5_agent_document_replaced_after_the_verdict(lab):
+	"""A verdict counts for the rules under which it was made: no token from it under new ones."""
+	token(lab)
+	lab.approve_agent()
+	p = no_token(lab, lab.key, "invalid_grant")
+	check("changed" in p["error_description"], "no reason: %r" % p)
+	passed(lab.a.attest())
+	passed(lab.b.attest())
+	works(lab, token(lab))
+
+
 # ---- durability and secrecy
 
 def test_V7_tokens_outlive_the_verifiers_process(lab):

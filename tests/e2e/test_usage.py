@@ -127,13 +127,14 @@ def test_run_forwards_signals(lab):
 		p.stdin.close()
 
 
-def inside(lab, script, status=0):
-	return lab.h.run("/bin/sh", "-c", script, status=status).stdout
+def inside(lab, script, status=0, **k):
+	return lab.h.run("/bin/sh", "-c", script, status=status, **k).stdout
 
 
 def test_command_runs_as_somebody_else_without_rights(lab):
 	"""Another uid and gid, no groups, no capabilities, no way to get any."""
-	out = inside(lab, "id -u; id -g; id -G; grep -E '^(Cap(Inh|Prm|Eff|Amb)|NoNewPrivs):' /proc/self/status").split("\n")
+	out = inside(lab, "id -u; id -g; id -G; grep -E '^(Cap(Inh|Prm|Eff|Amb)|NoNewPrivs):' /proc/self/status",
+		     extra_groups=[0, 4, 42]).split("\n")
 	equal(out[:3], [str(NOBODY)] * 3, "uid, gid, groups")
 	values = dict(line.split(":\t") for line in out[3:] if line)
 	equal(values.pop("NoNewPrivs"), "1", "NoNewPrivs")
@@ -141,16 +142,20 @@ def test_command_runs_as_somebody_else_without_rights(lab):
 
 
 def test_command_cannot_reach_tpm_or_state(lab):
-	"""Neither by path nor by a descriptor that was left open."""
+	"""Neither by path nor by a descriptor that was left open, here or by whoever started run."""
 	sock = lab.tpm_socket(0)
+	folder = os.open(lab.h.state, os.O_RDONLY)
 	script = "; ".join([
 		"ls %s && echo STATE" % lab.h.state,
 		"cat %s/enrolment.json && echo STATE" % lab.h.state,
 		"ls %s && echo TPM" % os.path.dirname(sock),
 		"test -w %s && echo TPM" % sock,
-		"ls /proc/self/fd | while read n; do test $n -gt 3 && echo FD $n; done",
+		"for n in /proc/$$/fd/*; do test ${n##*/} -gt 2 && test -e $n && echo FD $n; done",
 		"env | grep -E 'TCTI|ASSAY_TCTI' && echo ENV", "exit 0"])
-	out = inside(lab, script)
+	try:
+		out = inside(lab, script, pass_fds=[folder])
+	finally:
+		os.close(folder)
 	for word in ("STATE", "TPM", "FD", "ENV"):
 		check(word not in out, "the command reaches %s: %r" % (word, out))
 	python = lab.h.run("/usr/bin/python3", "-c", "import socket,sys\ns=socket.socket(socket.AF_UNIX)\n"
