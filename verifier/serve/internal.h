@@ -12,7 +12,7 @@
 
 /* Slack for what a clock does without anybody's fault. */
 #define CLOCK_SKEW_S 60
-#define MAX_LIST 10000
+#define MAX_LIST 5000 /* rows of a list, so that it stays below what a client takes */
 
 /* Documents as of one generation, and the CAs for EK certificates. Immutable, counted, replaced as a whole. */
 struct policy {
@@ -46,6 +46,9 @@ struct verifier {
 
 	_Atomic int64_t time_high;        /* as in the store */
 	struct metrics metrics;
+	pthread_mutex_t counts_lock;      /* the two below: anyone may ask for numbers, and they cost a scan */
+	int64_t counts_at_s;
+	struct store_counts counts;
 };
 
 /* The policy and anchors of this moment, to be released. */

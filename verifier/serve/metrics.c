@@ -152,12 +152,28 @@ static struct err http(const struct metrics *m, struct buf *b)
 	return ERR(E_OK);
 }
 
+/* At most one scan a second, and one at a time. */
+static struct err counts(struct verifier *v, int64_t now_s, struct store_counts *ret)
+{
+	struct err e = ERR(E_OK);
+
+	(void)pthread_mutex_lock(&v->counts_lock);
+	if (v->counts_at_s != now_s)
+		e = store_counts(v->store, now_s, &v->counts);
+	if (!failed(e)) {
+		v->counts_at_s = now_s;
+		*ret = v->counts;
+	}
+	(void)pthread_mutex_unlock(&v->counts_lock);
+	return e;
+}
+
 static struct err gauges(struct verifier *v, int64_t now_s, struct buf *b)
 {
 	struct store_counts n;
 	struct err e;
 
-	if (failed(e = store_counts(v->store, now_s, &n)) ||
+	if (failed(e = counts(v, now_s, &n)) ||
 	    failed(e = single(b, "hosts", "gauge", "Hosts enrolled.", n.hosts)) ||
 	    failed(e = single(b, "hosts_verified", "gauge", "Hosts with a live verdict.", n.verified)) ||
 	    failed(e = single(b, "hosts_failed", "gauge", "Hosts whose last verdict failed.", n.failed)) ||

@@ -87,6 +87,7 @@ struct err verifier_new(const struct verifier_config *c, struct verifier **ret, 
 	buf_init(&v->jwks, LIMIT_SMALL);
 	(void)pthread_mutex_init(&v->change, NULL);
 	(void)pthread_mutex_init(&v->lock, NULL);
+	(void)pthread_mutex_init(&v->counts_lock, NULL);
 	reason_set(reterr, "state folder %s", c->state_dir);
 	if (failed(e = store_open(c->state_dir, &v->store, reterr)) ||
 	    failed(e = dir_open(AT_FDCWD, c->state_dir, &dir_fd)) ||
@@ -113,6 +114,7 @@ void verifier_free(struct verifier *v)
 	wipe(v->enrol_key, sizeof(v->enrol_key));
 	(void)pthread_mutex_destroy(&v->change);
 	(void)pthread_mutex_destroy(&v->lock);
+	(void)pthread_mutex_destroy(&v->counts_lock);
 	cleanup_fd_(&v->lock_fd);
 	free(v);
 }
