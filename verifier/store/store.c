@@ -4,9 +4,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/file.h"
 #include "verifier/store/internal.h"
+
+#define ROOM_MIN (1 * MIB) /* what a commit that failed must find before the store is called healthy again */
 
 /* The folder holds verdicts and who may ask about tokens: whoever can write it can invent both. */
 static struct err check_dir(const char *dir, struct reason *reterr)
@@ -141,16 +144,28 @@ static struct err touch(struct txn *t, void *ctx)
 	return conn_run(t->c, SQL_TOUCH);
 }
 
+/* Whether an ordinary commit fits; a tiny one may still find a place in a page that the log has already. */
+static bool has_room(struct store *s)
+{
+	struct statvfs f;
+	const char *path = sqlite3_db_filename(s->writer->db, "main");
+
+	return path != NULL && statvfs(path, &f) == 0 && f.f_bavail >= ROOM_MIN / f.f_frsize;
+}
+
 struct err store_ping(struct store *s)
 {
+	bool commit_failed = atomic_load(&s->commit_failed);
 	int64_t high;
 	struct err e = store_time_high(s, &high);
 
 	if (failed(e))
 		return e;
+	if (commit_failed && !has_room(s))
+		return ERR(E_LOCAL_STORE);
 	/*
 	 * An empty transaction takes the write lock and costs no disk write, as
 	 * anyone may ask. After a commit that failed only one that works is proof.
 	 */
-	return store_write(s, atomic_load(&s->commit_failed) ? touch : nothing, NULL);
+	return store_write(s, commit_failed ? touch : nothing, NULL);
 }

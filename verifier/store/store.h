@@ -43,7 +43,7 @@ typedef struct err (*store_fn)(struct txn *t, void *ctx);
  * must not call store_write() itself.
  */
 must_check struct err store_write(struct store *s, store_fn fn, void *ctx);
-/* Whether the store answers a read and could commit; for /healthz. */
+/* Whether the store answers a read and could commit, and after a commit that failed, has room for more; for /healthz. */
 must_check struct err store_ping(struct store *s);
 
 /* --- highest time seen: refuses to go back (nonces older than the prune horizon stay refused whatever the clock says) --- */
