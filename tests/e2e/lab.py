@@ -629,7 +629,8 @@ class Lab:
 				errors.append("swtpm-harness down: " + p.stderr)
 		if not self.keep:
 			for path in self.mounts:
-				subprocess.run(["umount", path], check=False)
+				if subprocess.run(["umount", "--lazy", path]).returncode:
+					errors.append("cannot unmount " + path)
 			shutil.rmtree(self.dir, ignore_errors=True)
 		return errors
 
