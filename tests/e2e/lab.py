@@ -122,6 +122,8 @@ class Client:
 		"""headers: pairs, so that one may stand twice."""
 		if isinstance(body, (dict, list)):
 			body, media = json.dumps(body).encode(), media or "application/json"
+		if self.c.sock is None:
+			self.c.connect()
 		self.c.putrequest(method, path)
 		for name, value in headers:
 			self.c.putheader(name, value)
