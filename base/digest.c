@@ -48,7 +48,6 @@ struct thread_state {
 /* What a process fetches once. Nothing here changes after fetch_all(). */
 static struct {
 	EVP_MD *md[N_DIGESTS];
-	EVP_MAC_CTX *hmac; /* copied for each use, so that no key stays in it */
 	pthread_key_t key;
 	bool has_key;
 } fetched;
@@ -63,29 +62,10 @@ static void thread_state_free(void *p)
 	free(t);
 }
 
-static void fetch_hmac(void)
-{
-	char name[] = "SHA256";
-	const uint8_t some_key[1] = { 0xa5 };
-	const OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *ctx = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
-
-	/* A context without any key cannot be copied. */
-	if (ctx != NULL && EVP_MAC_init(ctx, some_key, sizeof(some_key), params) == 1)
-		fetched.hmac = take_ptr(&ctx);
-	EVP_MAC_CTX_free(ctx);
-	EVP_MAC_free(mac);
-}
-
 static void fetch_all(void)
 {
 	for (size_t i = 0; i < N_DIGESTS; i++)
 		fetched.md[i] = EVP_MD_fetch(NULL, algs[i].ossl, NULL);
-	fetch_hmac();
 	fetched.has_key = pthread_key_create(&fetched.key, thread_state_free) == 0;
 	ERR_clear_error();
 }
@@ -261,42 +241,61 @@ struct err hasher_finish(struct hasher *h, struct digest *ret)
 	return ERR(E_OK);
 }
 
-DEFINE_CLEANUP(EVP_MAC_CTX, cleanup_mac_ctx_, EVP_MAC_CTX_free)
-#define cleanup_mac_ctx cleanup(cleanup_mac_ctx_)
+#define HMAC_BLOCK 64
 
-static struct err hmac_run(EVP_MAC_CTX *ctx, struct bytes key, uint8_t out[32], size_t n_parts,
-			   const struct bytes *parts)
+static void wipe_block(uint8_t (*b)[HMAC_BLOCK])
 {
-	/* EVP_MAC_init() takes NULL for "the key from before". */
-	const uint8_t *k = key.n == 0 ? (const uint8_t *)"" : key.p;
-	size_t n = 0;
-
-	if (EVP_MAC_init(ctx, k, key.n, NULL) != 1)
-		return ossl_failed(E_LOCAL_CRYPTO);
-	for (size_t i = 0; i < n_parts; i++)
-		if (parts[i].n > 0 && EVP_MAC_update(ctx, parts[i].p, parts[i].n) != 1)
-			return ossl_failed(E_LOCAL_CRYPTO);
-	if (EVP_MAC_final(ctx, out, &n, 32) != 1)
-		return ossl_failed(E_LOCAL_CRYPTO);
-	return ERR(n == 32 ? E_OK : E_BUG);
+	wipe(*b, sizeof(*b));
 }
 
+/* H(block || parts), and then nothing of the block is left in the context: SHA256_Init() clears all of it. */
+static struct err keyed_digest(const uint8_t block[HMAC_BLOCK], size_t n_parts, const struct bytes *parts,
+			       struct digest *ret)
+{
+	EVP_MD_CTX *ctx;
+	struct err e, again;
+
+	if (failed(e = thread_ctx(DIGEST_SHA256, &ctx)))
+		return e;
+	e = ctx_add(ctx, BYTES(block, HMAC_BLOCK));
+	for (size_t i = 0; i < n_parts && !failed(e); i++)
+		e = ctx_add(ctx, parts[i]);
+	if (!failed(e))
+		e = ctx_finish(ctx, DIGEST_SHA256, ret);
+	again = thread_ctx(DIGEST_SHA256, &ctx);
+	return failed(e) ? e : again;
+}
+
+/*
+ * RFC 2104, section 2, on this thread's context: copying, keying and freeing
+ * an EVP_MAC context costs three times as much as a short message.
+ */
 struct err hmac_sha256(struct bytes key, uint8_t ret[32], size_t n_parts, const struct bytes *parts)
 {
-	uint8_t out[32] = { 0 };
-	cleanup_mac_ctx EVP_MAC_CTX *ctx = NULL;
+	cleanup(wipe_block) uint8_t block[HMAC_BLOCK] = { 0 };
+	struct digest long_key, inner, outer;
 	struct err e;
 
-	if (pthread_once(&fetched_once, fetch_all) != 0 || fetched.hmac == NULL)
-		return ERR(E_LOCAL_CRYPTO);
-	ctx = EVP_MAC_CTX_dup(fetched.hmac);
-	if (ctx == NULL)
-		return ossl_failed(E_LOCAL_CRYPTO);
-	e = hmac_run(ctx, key, out, n_parts, parts);
-	if (!failed(e))
-		memcpy(ret, out, sizeof(out));
-	wipe(out, sizeof(out));
-	return e;
+	if (key.n > HMAC_BLOCK) {
+		if (failed(e = digest_one(DIGEST_SHA256, key, &long_key)))
+			return e;
+		key = digest_bytes(&long_key);
+	}
+	if (key.n > 0)
+		memcpy(block, key.p, key.n);
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] ^= 0x36;
+	if (failed(e = keyed_digest(block, n_parts, parts, &inner)))
+		return e;
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] ^= 0x36 ^ 0x5c;
+	if (failed(e = keyed_digest(block, 1, &BYTES(inner.v, inner.n), &outer)))
+		return e;
+	memcpy(ret, outer.v, 32);
+	wipe(&inner, sizeof(inner));
+	wipe(&outer, sizeof(outer));
+	wipe(&long_key, sizeof(long_key));
+	return ERR(E_OK);
 }
 
 struct err random_bytes(uint8_t *out, size_t n)

@@ -228,12 +228,14 @@ struct err evidence_decode(struct bytes in, struct evidence *ret)
 		return ERR(E_LIMIT_SIZE);
 	if (failed(e = cbor_rd_init(in, &r)))
 		return e;
-	ev = calloc(1, sizeof(*ev));
+	ev = malloc(sizeof(*ev));
 	if (ev == NULL)
 		return ERR(E_LOCAL_MEMORY);
+	/* Keys stand last and are mostly few: only those that are there are written and copied. */
+	memset(ev, 0, offsetof(struct evidence, key));
 	if (failed(e = rd_evidence(&r, ev)))
 		return e;
-	*ret = *ev;
+	memcpy(ret, ev, offsetof(struct evidence, key) + ev->n_keys * sizeof(ev->key[0]));
 	return ERR(E_OK);
 }
 

@@ -72,7 +72,8 @@ struct evidence {
 };
 
 /*
- * Both structs are large: allocate them. Views borrow from `in`. Decoders
+ * Both structs are large: allocate them. Views borrow from `in`. Of keys and
+ * instances, only those that are counted are written to *ret. Decoders
  * take the whole input, in deterministic form (base/cborx.h), with the members
  * of the CDDL and no others; E_PEER_*, E_LIMIT_SIZE, E_LIMIT_COUNT,
  * E_LOCAL_MEMORY. What they check is form: claims name a well-formed host id

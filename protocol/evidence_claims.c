@@ -178,12 +178,14 @@ struct err evidence_claims_decode(struct bytes in, struct evidence_claims *ret)
 		return ERR(E_LIMIT_SIZE);
 	if (failed(e = cbor_rd_init(in, &r)))
 		return e;
-	c = calloc(1, sizeof(*c));
+	c = malloc(sizeof(*c));
 	if (c == NULL)
 		return ERR(E_LOCAL_MEMORY);
+	/* Instances stand last and are mostly few: only those that are there are written and copied. */
+	memset(c, 0, offsetof(struct evidence_claims, instance));
 	if (failed(e = rd_claims(&r, c)))
 		return e;
-	*ret = *c;
+	memcpy(ret, c, offsetof(struct evidence_claims, instance) + c->n_instances * sizeof(c->instance[0]));
 	return ERR(E_OK);
 }
 

@@ -184,9 +184,26 @@ struct err appraise_selection(const struct reference *r, const uint8_t ek_sha256
 	return ERR(E_OK);
 }
 
+static struct work *work_new(void)
+{
+	struct work *w = malloc(sizeof(*w));
+
+	if (w != NULL)
+		memset(w, 0, offsetof(struct work, ev));
+	return w;
+}
+
+static void work_free(struct work *w)
+{
+	idset_done(&w->gone);
+	free(w);
+}
+DEFINE_CLEANUP(struct work, cleanup_work_, work_free)
+#define cleanup_work cleanup(cleanup_work_)
+
 struct err appraise_unsigned_host(struct bytes evidence, char ret[HOST_ID_LEN + 1])
 {
-	cleanup_free struct work *w = calloc(1, sizeof(*w));
+	cleanup_work struct work *w = work_new();
 	struct err e;
 
 	if (w == NULL)
@@ -202,14 +219,6 @@ struct err appraise_unsigned_host(struct bytes evidence, char ret[HOST_ID_LEN + 
 	ret[HOST_ID_LEN] = '\0';
 	return ERR(E_OK);
 }
-
-static void work_free(struct work *w)
-{
-	idset_done(&w->gone);
-	free(w);
-}
-DEFINE_CLEANUP(struct work, cleanup_work_, work_free)
-#define cleanup_work cleanup(cleanup_work_)
 
 static struct err prepare(struct work *w)
 {
@@ -245,7 +254,7 @@ static struct err run(struct work *w)
 
 struct err appraise(const struct appraisal *in, struct verdict *ret)
 {
-	cleanup_work struct work *w = calloc(1, sizeof(*w));
+	cleanup_work struct work *w = work_new();
 	struct err e;
 
 	if (w == NULL)

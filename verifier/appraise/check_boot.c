@@ -58,6 +58,12 @@ struct err row_boot_id(struct work *w)
 
 	if (w->v->result[ROW_NULL_PRIMARY] != CHECK_PASS)
 		return ERR(E_OK);
+	/* Of the very counters and primary that the state has; the claims name it (host_state_continues()). */
+	if (w->continues && !w->ev.has_boot) {
+		memcpy(w->v->next.boot_id, w->in->state->boot_id, sizeof(want));
+		work_pass(w, ROW_BOOT_ID);
+		return ERR(E_OK);
+	}
 	if (failed(e = boot_id_of(&w->v->next.null_name, c->reset_count, c->restart_count, want)))
 		return e;
 	if (memcmp(want, w->claims.boot_id, sizeof(want)) == 0) {

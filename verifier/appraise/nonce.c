@@ -17,6 +17,34 @@ static void put_be(uint8_t *to, size_t n, uint64_t v)
 		to[i] = (uint8_t)(v >> 8 * (n - 1 - i));
 }
 
+#define PURPOSE_MAX 64
+#define POLICY_MAX 64
+/* What the MAC covers, in one piece: a part at a time costs more than it hashes. */
+struct mac_input {
+	size_t n;
+	uint8_t v[16 + 4 * 4 + PURPOSE_MAX + HOST_ID_LEN + 6 * LIMIT_BANKS + POLICY_MAX + MAC_OFF];
+};
+
+/* The callers' lengths are checked in nonce_mac(), and v has room for the largest of all. */
+static void put_bytes(struct mac_input *m, struct bytes b)
+{
+	if (b.n > 0)
+		memcpy(m->v + m->n, b.p, b.n);
+	m->n += b.n;
+}
+
+static void put_number(struct mac_input *m, size_t len, uint64_t v)
+{
+	put_be(m->v + m->n, len, v);
+	m->n += len;
+}
+
+static void put_part(struct mac_input *m, struct bytes b)
+{
+	put_number(m, 4, b.n);
+	put_bytes(m, b);
+}
+
 /*
  * HMAC over what the nonce is for and over the nonce without its MAC. Each
  * part of variable length has its length before it, so no two purposes give
@@ -26,23 +54,21 @@ static struct err nonce_mac(const uint8_t key[32], const struct nonce_for *f, co
 {
 	struct bytes purpose = bytes_str(f->purpose);
 	size_t n_banks = f->selection == NULL ? 0 : f->selection->n;
-	uint8_t lens[4][4], banks[LIMIT_BANKS][6];
+	struct mac_input m = { .n = 0 };
 
-	if (n_banks > LIMIT_BANKS || purpose.n > 64 || f->host.n > HOST_ID_LEN || f->policy.n > 64)
+	if (n_banks > LIMIT_BANKS || purpose.n > PURPOSE_MAX || f->host.n > HOST_ID_LEN || f->policy.n > POLICY_MAX)
 		return ERR(E_BUG);
+	put_bytes(&m, BYTES_LIT("assay nonce v1\0"));
+	put_part(&m, purpose);
+	put_part(&m, f->host);
+	put_number(&m, 4, n_banks);
 	for (size_t i = 0; i < n_banks; i++) {
-		put_be(banks[i], 2, f->selection->bank[i].hash_alg);
-		put_be(banks[i] + 2, 4, f->selection->bank[i].mask);
+		put_number(&m, 2, f->selection->bank[i].hash_alg);
+		put_number(&m, 4, f->selection->bank[i].mask);
 	}
-	put_be(lens[0], 4, purpose.n);
-	put_be(lens[1], 4, f->host.n);
-	put_be(lens[2], 4, n_banks);
-	put_be(lens[3], 4, f->policy.n);
-	return hmac_sha256(BYTES(key, 32), ret, 10,
-			   (struct bytes[]){ BYTES_LIT("assay nonce v1\0"), BYTES_ARR(lens[0]), purpose,
-					     BYTES_ARR(lens[1]), f->host, BYTES_ARR(lens[2]),
-					     BYTES(banks, n_banks * sizeof(banks[0])), BYTES_ARR(lens[3]), f->policy,
-					     BYTES(nonce, MAC_OFF) });
+	put_part(&m, f->policy);
+	put_bytes(&m, BYTES(nonce, MAC_OFF));
+	return hmac_sha256(BYTES(key, 32), ret, 1, &BYTES(m.v, m.n));
 }
 
 struct err nonce_make(const uint8_t key[32], const struct nonce_for *f, int64_t now_s, const uint8_t random[16],

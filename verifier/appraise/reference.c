@@ -78,12 +78,16 @@ static int cmp_entries(const void *pa, const void *pb)
 	return c != 0 ? c : cmp_newest(a->doc, b->doc);
 }
 
-/* FNV-1a. Keys come from operators, so nobody gains by choosing them. */
+/*
+ * FNV-1a; of a digest its first eight bytes will do. Keys come from operators,
+ * so nobody gains by choosing them.
+ */
 static uint64_t key_hash(enum document_kind kind, struct bytes key)
 {
+	bool digest = kind == DOCUMENT_HOST || kind == DOCUMENT_IMAGE || kind == DOCUMENT_MODEL;
 	uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)kind;
 
-	for (size_t i = 0; i < key.n; i++)
+	for (size_t i = 0; i < (digest ? 8 : key.n); i++)
 		h = (h ^ key.p[i]) * 0x100000001b3u;
 	return h ^ h >> 29;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "verifier/appraise/verdict.h"
 
+#include <string.h>
+
 #include "base/text.h"
 #include "verifier/appraise/appraise.h"
 
@@ -59,9 +61,14 @@ enum tier trust_vector_tier(const struct trust_vector *v)
 	return worst;
 }
 
+/* The texts of failures are most of the struct; those that are not counted are never read, so they need not be cleared. */
 void verdict_init(struct verdict *v)
 {
-	*v = (struct verdict){ .status = HOST_NEVER };
+	const size_t texts_end = offsetof(struct verdict, failure) + sizeof(v->failure);
+
+	memset(v, 0, offsetof(struct verdict, failure));
+	memset((uint8_t *)v + texts_end, 0, sizeof(*v) - texts_end);
+	v->status = HOST_NEVER;
 	host_state_init(&v->next);
 }
 

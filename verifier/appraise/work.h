@@ -45,10 +45,6 @@ struct work {
 	const struct appraisal *in;
 	struct verdict *v;                 /* v->next is the state that is being built */
 	uint8_t failure_row[ATTEST_MAX_FAILURES];
-	struct attest_failure dropped;     /* where text goes when the list is full */
-
-	struct evidence ev;
-	struct evidence_claims claims;
 	struct tpm_attest quote;
 	struct tpm_signature signature;
 	struct pcr_selection want;
@@ -70,6 +66,11 @@ struct work {
 	bool keys_walked;
 	const struct document *platform;   /* the one with the matching vector, or NULL */
 	size_t n_platforms;                /* that hold for this host in the bank of the quote */
+
+	/* Large, and written before they are read: work_new() does not clear them. */
+	struct evidence ev;
+	struct evidence_claims claims;
+	struct attest_failure dropped;     /* where text goes when the list is full */
 };
 
 static inline bool undecided(struct err e)
