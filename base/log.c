@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -187,9 +188,17 @@ void log_line(enum log_level level, const char *fmt, ...)
 	l.max = sizeof(out);
 	(void)line_add(&l, conf.json ? "\"}\n" : "\n", conf.json ? 3 : 1);
 
-	/* One write(2) a line keeps the lines of threads apart. Nobody is left to tell when it fails. */
+	/*
+	 * One write(2) a line keeps the lines of processes apart. Threads take
+	 * turns: on a file that was not opened for appending, two writes at one
+	 * offset would lose a line. Nobody is left to tell when it fails.
+	 */
+	static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
+	(void)pthread_mutex_lock(&turn);
 	while (write(STDERR_FILENO, out, l.n) < 0 && errno == EINTR)
 		;
+	(void)pthread_mutex_unlock(&turn);
 	errno = saved_errno;
 }
 
