@@ -19,6 +19,7 @@
 #define LIMIT_BANKS 5                     /* banks per log record */
 #define LIMIT_INSTANCES 256               /* live instances presented by one host */
 #define LIMIT_LOG_RECORD (16 * KIB)       /* one workload log record */
+#define LIMIT_EVLOG (16 * MIB)            /* a firmware event log */
 #define LIMIT_TOKEN (16 * KIB)            /* a JWT, compact form */
 #define LIMIT_JSON_DEPTH 16
 #define LIMIT_MODEL_FILES 1000000         /* files and folders of a model */

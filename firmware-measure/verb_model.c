@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verb "model". */
+#include "firmware-measure/model.h"
+#include "firmware-measure/program.h"
+#include "firmware-measure/progress.h"
+
+static struct {
+	bool files;
+	uint64_t jobs;
+} options;
+
+static const struct opt opts[] = {
+	{ "jobs", OPT_U64, &options.jobs, "N", "threads (default: one per processor)", PROGRESS_MAX_JOBS },
+	{ "files", OPT_FLAG, &options.files, NULL, "list every file with its digest and size", 0 },
+};
+
+static struct err file_json(const struct model_file *f, struct buf *ret)
+{
+	cleanup_json json_t *o = NULL;
+	struct err e;
+
+	buf_clear(ret);
+	if (failed(e = json_new_object(&o)) || failed(e = json_put_str(o, "path", f->path)) ||
+	    failed(e = json_put_int(o, "size", (int64_t)f->size)) ||
+	    failed(e = json_put_hex(o, "sha256", BYTES_ARR(f->sha256))))
+		return e;
+	return json_write(o, ret);
+}
+
+static struct err model_head(const struct model_report *m, struct buf *ret)
+{
+	cleanup_json json_t *o = NULL;
+	struct err e;
+
+	if (failed(e = json_new_object(&o)) ||
+	    failed(e = json_put_hex(o, "manifest", BYTES_ARR(m->digests.manifest))) ||
+	    failed(e = json_put_hex(o, "oms_root", BYTES_ARR(m->digests.oms_root))) ||
+	    failed(e = json_put_int(o, "n_files", (int64_t)m->n_files)) ||
+	    failed(e = json_put_int(o, "bytes", (int64_t)m->n_bytes)))
+		return e;
+	return json_write(o, ret);
+}
+
+/* File by file, so that a model of a million files needs no tree of them. */
+static struct err model_json(const struct model_report *m)
+{
+	cleanup_buf struct buf b = BUF_INIT(SIZE_MAX);
+	struct err e;
+
+	if (failed(e = model_head(m, &b)))
+		return e;
+	if (!options.files) {
+		(void)fwrite(b.p, 1, b.n, stdout);
+		(void)fputc('\n', stdout);
+		return ERR(E_OK);
+	}
+	(void)fwrite(b.p, 1, b.n - 1, stdout); /* without its closing brace */
+	for (size_t i = 0; i < m->n_files; i++) {
+		if (failed(e = file_json(&m->files[i], &b)))
+			return e;
+		(void)fputs(i == 0 ? ",\"files\":[" : ",", stdout);
+		(void)fwrite(b.p, 1, b.n, stdout);
+	}
+	(void)fputs("]}\n", stdout);
+	return ERR(E_OK);
+}
+
+static void model_text(const struct model_report *m)
+{
+	for (size_t i = 0; options.files && i < m->n_files; i++)
+		(void)printf("%s  %12ju  %s\n", hex(m->files[i].sha256).s, (uintmax_t)m->files[i].size,
+			     m->files[i].path);
+	(void)printf("manifest  %s\noms_root  %s\nfiles     %zu\nbytes     %ju\n", hex(m->digests.manifest).s,
+		     hex(m->digests.oms_root).s, m->n_files, (uintmax_t)m->n_bytes);
+}
+
+int verb_model(void *ctx, int argc, char **argv)
+{
+	cleanup_model_report struct model_report m = { 0 };
+	struct progress progress = { 0 };
+	struct reason why = { "" };
+	struct model_options o;
+	char **pos;
+	int n, status;
+	struct err e;
+
+	(void)ctx;
+	status = program_options(argc, argv, opts, array_len(opts), 1, 1, &pos, &n);
+	if (status >= 0)
+		return status;
+	progress_begin(&progress, options.jobs, &o);
+	e = model_measure(pos[0], &o, &m, &why);
+	progress_end(&progress);
+	if (failed(e))
+		return refused(e, &why);
+	if (!common.json)
+		model_text(&m);
+	else if (failed(e = model_json(&m)))
+		return refused(e, &why);
+	return printed();
+}
