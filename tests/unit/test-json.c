@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
+#include "base/jsonw.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -422,6 +423,72 @@ static void test_memory(void **state)
 	}
 }
 
+static struct err write_streamed(struct buf *ret)
+{
+	struct jsonw w;
+
+	jsonw_begin(&w, ret);
+	jsonw_str(&w, "s", "a\"b\\c\n\x1f\x7f\xc3\xa4");
+	jsonw_int(&w, "i", INT64_MIN);
+	jsonw_array(&w, "a");
+	jsonw_bool(&w, NULL, true);
+	jsonw_object(&w, NULL);
+	jsonw_close(&w);
+	jsonw_str(&w, NULL, "");
+	jsonw_close(&w);
+	jsonw_hex(&w, "h", BYTES_LIT("\x00\xfe"));
+	return jsonw_end(&w);
+}
+
+/* The streamed text, and that jansson reads in it what was meant. */
+static void test_streamed(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT(1024);
+	cleanup_json json_t *j = NULL;
+	static const char want[] = "{\"s\":\"a\\\"b\\\\c\\u000a\\u001f\x7f\xc3\xa4\",\"i\":-9223372036854775808,"
+				   "\"a\":[true,{},\"\"],\"h\":\"00fe\"}";
+
+	(void)state;
+	assert_int_equal(write_streamed(&b).code, E_OK);
+	assert_int_equal(b.n, sizeof(want) - 1);
+	assert_memory_equal(b.p, want, b.n);
+	assert_int_equal(json_parse(buf_bytes(&b), b.n, &j, NULL).code, E_OK);
+	assert_string_equal(json_string_value(json_object_get(j, "s")), "a\"b\\c\n\x1f\x7f\xc3\xa4");
+}
+
+/* Whatever fails, what stood in the buffer before stands there alone. */
+static void test_streamed_failures(void **state)
+{
+	cleanup_buf struct buf whole = BUF_INIT(1024);
+	struct jsonw w;
+
+	(void)state;
+	assert_int_equal(write_streamed(&whole).code, E_OK);
+	for (size_t max = 1; max <= whole.n; max++) {
+		cleanup_buf struct buf b = BUF_INIT(max);
+
+		assert_int_equal(buf_add_u8(&b, 'x').code, E_OK);
+		assert_int_equal(write_streamed(&b).code, E_LIMIT_SIZE);
+		assert_int_equal(b.n, 1);
+	}
+	for (int i = 0; i < 4; i++) {
+		static const enum err_code want[] = { E_PEER_SYNTAX, E_BUG, E_BUG, E_BUG };
+		cleanup_buf struct buf b = BUF_INIT(1024);
+
+		jsonw_begin(&w, &b);
+		if (i == 0)
+			jsonw_str(&w, "s", "\xff");
+		if (i == 1)
+			jsonw_object(&w, "open");
+		if (i == 2)
+			jsonw_close(&w);
+		for (size_t k = 0; i == 3 && k < LIMIT_JSON_DEPTH; k++)
+			jsonw_array(&w, k == 0 ? "a" : NULL);
+		assert_int_equal(jsonw_end(&w).code, want[i]);
+		assert_int_equal(b.n, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +505,8 @@ int main(void)
 		cmocka_unit_test(test_too_many_readers),
 		cmocka_unit_test(test_build),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_streamed),
+		cmocka_unit_test(test_streamed_failures),
 	};
 
 	fault_init();

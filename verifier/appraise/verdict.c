@@ -99,206 +99,149 @@ const char *verdict_first_failure(const struct verdict *v)
 	return "";
 }
 
-static struct err append(json_t *array, json_t **item)
+static void put_checks(struct jsonw *w, const struct verdict *v)
 {
-	return json_array_append_new(array, take_ptr(item)) == 0 ? ERR(E_OK) : ERR(E_LOCAL_MEMORY);
-}
-
-static struct err put_checks(json_t *o, const struct verdict *v)
-{
-	cleanup_json json_t *list = json_array();
-	struct err e;
-
-	if (list == NULL)
-		return ERR(E_LOCAL_MEMORY);
+	jsonw_array(w, "checks");
 	for (size_t i = 0; i < v->n_checks; i++) {
 		const struct check_info c = appraise_check(i);
-		cleanup_json json_t *row = NULL;
 
-		if (failed(e = json_new_object(&row)) ||
-		    failed(e = json_put_str(row, "id", c.id)) ||
-		    failed(e = json_put_str(row, "name", c.name)) ||
-		    failed(e = json_put_str(row, "result", check_result_name(v->result[i]))) ||
-		    failed(e = append(list, &row)))
-			return e;
+		jsonw_object(w, NULL);
+		jsonw_str(w, "id", c.id);
+		jsonw_str(w, "name", c.name);
+		jsonw_str(w, "result", check_result_name(v->result[i]));
+		jsonw_close(w);
 	}
-	return json_put(o, "checks", take_ptr(&list));
+	jsonw_close(w);
 }
 
-static struct err put_failures(json_t *o, const struct verdict *v)
+static void put_failures(struct jsonw *w, const struct verdict *v)
 {
-	cleanup_json json_t *list = json_array();
-	struct err e;
-
-	if (list == NULL)
-		return ERR(E_LOCAL_MEMORY);
+	jsonw_array(w, "failures");
 	for (size_t i = 0; i < v->n_failures; i++) {
 		const struct attest_failure *f = &v->failure[i];
-		cleanup_json json_t *row = NULL;
 
-		if (failed(e = json_new_object(&row)) ||
-		    failed(e = json_put_str(row, "check", f->check)) ||
-		    failed(e = json_put_str(row, "subject", f->subject)) ||
-		    failed(e = json_put_str(row, "expected", f->expected)) ||
-		    failed(e = json_put_str(row, "seen", f->seen)) ||
-		    failed(e = append(list, &row)))
-			return e;
+		jsonw_object(w, NULL);
+		jsonw_str(w, "check", f->check);
+		jsonw_str(w, "subject", f->subject);
+		jsonw_str(w, "expected", f->expected);
+		jsonw_str(w, "seen", f->seen);
+		jsonw_close(w);
 	}
-	return json_put(o, "failures", take_ptr(&list));
+	jsonw_close(w);
 }
 
-static struct err put_warnings(json_t *o, const struct verdict *v)
+static void put_warnings(struct jsonw *w, const struct verdict *v)
 {
-	cleanup_json json_t *list = json_array();
-
-	if (list == NULL)
-		return ERR(E_LOCAL_MEMORY);
-	if (v->firmware_changed && json_array_append_new(list, json_string("the TPM's firmware version changed")) != 0)
-		return ERR(E_LOCAL_MEMORY);
-	if (v->power_loss &&
-	    json_array_append_new(list, json_string("power was lost: the TPM's clock may have gone back")) != 0)
-		return ERR(E_LOCAL_MEMORY);
-	return json_put(o, "warnings", take_ptr(&list));
+	jsonw_array(w, "warnings");
+	if (v->firmware_changed)
+		jsonw_str(w, NULL, "the TPM's firmware version changed");
+	if (v->power_loss)
+		jsonw_str(w, NULL, "power was lost: the TPM's clock may have gone back");
+	jsonw_close(w);
 }
 
-static struct err put_compared(json_t *o, const struct verdict *v)
+static void put_compared(struct jsonw *w, const struct verdict *v)
 {
-	cleanup_json json_t *list = json_array();
-
-	if (list == NULL)
-		return ERR(E_LOCAL_MEMORY);
-	for (unsigned pcr = 0; pcr < LIMIT_PCRS; pcr++) {
-		if ((v->compared_mask >> pcr & 1) != 0 && json_array_append_new(list, json_integer(pcr)) != 0)
-			return ERR(E_LOCAL_MEMORY);
-	}
-	return json_put(o, "compared", take_ptr(&list));
+	jsonw_array(w, "compared");
+	for (unsigned pcr = 0; pcr < LIMIT_PCRS; pcr++)
+		if ((v->compared_mask >> pcr & 1) != 0)
+			jsonw_int(w, NULL, pcr);
+	jsonw_close(w);
 }
 
-static struct err put_pcrs(json_t *o, const struct verdict *v)
+static void put_pcrs(struct jsonw *w, const struct verdict *v)
 {
-	cleanup_json json_t *banks = NULL, *values = NULL;
 	char number[8];
-	struct err e;
 
-	if (failed(e = json_new_object(&banks)) ||
-	    failed(e = json_new_object(&values)))
-		return e;
-	for (unsigned pcr = 0; pcr < LIMIT_PCRS; pcr++) {
-		if ((v->pcr_mask >> pcr & 1) == 0)
-			continue;
-		(void)snprintf(number, sizeof(number), "%u", pcr);
-		if (failed(e = json_put_hex(values, number, digest_bytes(&v->pcr[pcr]))))
-			return e;
+	jsonw_object(w, "pcrs");
+	if (v->pcr_mask != 0) {
+		jsonw_object(w, digest_alg(v->pcr_bank)->name);
+		for (unsigned pcr = 0; pcr < LIMIT_PCRS; pcr++) {
+			if ((v->pcr_mask >> pcr & 1) == 0)
+				continue;
+			(void)snprintf(number, sizeof(number), "%u", pcr);
+			jsonw_hex(w, number, digest_bytes(&v->pcr[pcr]));
+		}
+		jsonw_close(w);
 	}
-	if (v->pcr_mask != 0 && failed(e = json_put(banks, digest_alg(v->pcr_bank)->name, take_ptr(&values))))
-		return e;
-	return json_put(o, "pcrs", take_ptr(&banks));
+	jsonw_close(w);
 }
 
 /* A digest, or nothing where there is none. */
-static struct err put_digest(json_t *o, const char *key, const uint8_t v[32])
+static void put_digest(struct jsonw *w, const char *key, const uint8_t v[32])
 {
-	return bytes_all(BYTES(v, 32), 0) ? ERR(E_OK) : json_put_hex(o, key, BYTES(v, 32));
+	if (!bytes_all(BYTES(v, 32), 0))
+		jsonw_hex(w, key, BYTES(v, 32));
 }
 
-static struct err put_claim(json_t *o, const char *key, int8_t v)
+static void put_claim(struct jsonw *w, const char *key, int8_t v)
 {
-	return v == 0 ? ERR(E_OK) : json_put_int(o, key, v);
+	if (v != 0)
+		jsonw_int(w, key, v);
 }
 
-static struct err put_vector(json_t *to, const char *key, const struct trust_vector *v)
+static void put_vector(struct jsonw *w, const char *key, const struct trust_vector *v)
 {
-	cleanup_json json_t *o = NULL;
-	struct err e;
-
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = json_put_str(o, "status", tier_name(trust_vector_tier(v)))) ||
-	    failed(e = put_claim(o, "instance-identity", v->instance_identity)) ||
-	    failed(e = put_claim(o, "configuration", v->configuration)) ||
-	    failed(e = put_claim(o, "executables", v->executables)) ||
-	    failed(e = put_claim(o, "file-system", v->file_system)) ||
-	    failed(e = put_claim(o, "hardware", v->hardware)) ||
-	    failed(e = put_claim(o, "runtime-opaque", v->runtime_opaque)) ||
-	    failed(e = put_claim(o, "storage-opaque", v->storage_opaque)) ||
-	    failed(e = put_claim(o, "sourced-data", v->sourced_data)))
-		return e;
-	return json_put(to, key, take_ptr(&o));
+	jsonw_object(w, key);
+	jsonw_str(w, "status", tier_name(trust_vector_tier(v)));
+	put_claim(w, "instance-identity", v->instance_identity);
+	put_claim(w, "configuration", v->configuration);
+	put_claim(w, "executables", v->executables);
+	put_claim(w, "file-system", v->file_system);
+	put_claim(w, "hardware", v->hardware);
+	put_claim(w, "runtime-opaque", v->runtime_opaque);
+	put_claim(w, "storage-opaque", v->storage_opaque);
+	put_claim(w, "sourced-data", v->sourced_data);
+	jsonw_close(w);
 }
 
-static struct err instance_json(const struct instance_verdict *i, json_t **ret)
+static void put_instances(struct jsonw *w, const struct verdict *v)
 {
-	cleanup_json json_t *o = NULL;
-	struct err e;
+	jsonw_array(w, "instances");
+	for (size_t k = 0; k < v->n_instances; k++) {
+		const struct instance_verdict *i = &v->instance[k];
 
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = json_put_hex(o, "instance", BYTES_ARR(i->id))) ||
-	    failed(e = json_put_str(o, "agent", i->agent)) ||
-	    failed(e = json_put_str(o, "status", tier_name(i->status))) ||
-	    failed(e = json_put_bool(o, "usable", i->usable)) ||
-	    failed(e = json_put_str(o, "jkt", i->jkt)) ||
-	    failed(e = put_vector(o, "platform", &i->platform)) ||
-	    failed(e = put_vector(o, "container", &i->container)) ||
-	    failed(e = put_vector(o, "model", &i->model)) ||
-	    failed(e = put_vector(o, "key", &i->key)) ||
-	    failed(e = put_digest(o, "agent_document", i->agent_doc)) ||
-	    failed(e = put_digest(o, "image_document", i->image_doc)) ||
-	    failed(e = put_digest(o, "model_document", i->model_doc)))
-		return e;
-	*ret = take_ptr(&o);
-	return ERR(E_OK);
-}
-
-static struct err put_instances(json_t *o, const struct verdict *v)
-{
-	cleanup_json json_t *list = json_array();
-	struct err e;
-
-	if (list == NULL)
-		return ERR(E_LOCAL_MEMORY);
-	for (size_t i = 0; i < v->n_instances; i++) {
-		cleanup_json json_t *row = NULL;
-
-		if (failed(e = instance_json(&v->instance[i], &row)) ||
-		    failed(e = append(list, &row)))
-			return e;
+		jsonw_object(w, NULL);
+		jsonw_hex(w, "instance", BYTES_ARR(i->id));
+		jsonw_str(w, "agent", i->agent);
+		jsonw_str(w, "status", tier_name(i->status));
+		jsonw_bool(w, "usable", i->usable);
+		jsonw_str(w, "jkt", i->jkt);
+		put_vector(w, "platform", &i->platform);
+		put_vector(w, "container", &i->container);
+		put_vector(w, "model", &i->model);
+		put_vector(w, "key", &i->key);
+		put_digest(w, "agent_document", i->agent_doc);
+		put_digest(w, "image_document", i->image_doc);
+		put_digest(w, "model_document", i->model_doc);
+		jsonw_close(w);
 	}
-	return json_put(o, "instances", take_ptr(&list));
+	jsonw_close(w);
 }
 
-static struct err put_decided_by(json_t *to, const struct verdict *v)
+static void put_decided_by(struct jsonw *w, const struct verdict *v)
 {
-	cleanup_json json_t *o = NULL;
-	struct err e;
-
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = put_digest(o, "host_record", v->record_digest)) ||
-	    failed(e = put_digest(o, "host_document", v->host_doc)) ||
-	    failed(e = put_digest(o, "platform_document", v->platform_doc)) ||
-	    failed(e = put_digest(o, "policy", v->policy_digest)))
-		return e;
-	return json_put(to, "decided_by", take_ptr(&o));
+	jsonw_object(w, "decided_by");
+	put_digest(w, "host_record", v->record_digest);
+	put_digest(w, "host_document", v->host_doc);
+	put_digest(w, "platform_document", v->platform_doc);
+	put_digest(w, "policy", v->policy_digest);
+	jsonw_close(w);
 }
 
-struct err verdict_json(const struct verdict *v, json_t **ret)
+void verdict_json(const struct verdict *v, struct jsonw *w)
 {
-	cleanup_json json_t *o = NULL;
-	struct err e;
-
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = json_put_str(o, "status", host_status_name(v->status))) ||
-	    failed(e = json_put_bool(o, "passed", verdict_passed(v))) ||
-	    failed(e = json_put_bool(o, "authentic", v->authentic)) ||
-	    failed(e = json_put_bool(o, "overtaken", v->overtaken)) ||
-	    failed(e = json_put_str(o, "first_failure", verdict_first_failure(v))) ||
-	    failed(e = put_checks(o, v)) ||
-	    failed(e = put_failures(o, v)) ||
-	    failed(e = put_warnings(o, v)) ||
-	    failed(e = put_compared(o, v)) ||
-	    failed(e = put_pcrs(o, v)) ||
-	    failed(e = put_decided_by(o, v)) ||
-	    failed(e = put_vector(o, "platform", &v->platform)) ||
-	    failed(e = put_instances(o, v)))
-		return e;
-	*ret = take_ptr(&o);
-	return ERR(E_OK);
+	jsonw_str(w, "status", host_status_name(v->status));
+	jsonw_bool(w, "passed", verdict_passed(v));
+	jsonw_bool(w, "authentic", v->authentic);
+	jsonw_bool(w, "overtaken", v->overtaken);
+	jsonw_str(w, "first_failure", verdict_first_failure(v));
+	put_checks(w, v);
+	put_failures(w, v);
+	put_warnings(w, v);
+	put_compared(w, v);
+	put_pcrs(w, v);
+	put_decided_by(w, v);
+	put_vector(w, "platform", &v->platform);
+	put_instances(w, v);
 }

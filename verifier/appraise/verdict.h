@@ -7,6 +7,7 @@
 #ifndef ASSAY_VERIFIER_VERDICT_H
 #define ASSAY_VERIFIER_VERDICT_H
 
+#include "base/jsonw.h"
 #include "protocol/messages.h"
 #include "verifier/appraise/host.h"
 
@@ -77,7 +78,7 @@ void verdict_done(struct verdict *v);
 bool verdict_passed(const struct verdict *v);
 /* The first check that failed, by id; "" where none did. */
 const char *verdict_first_failure(const struct verdict *v);
-/* For explain: {"status","checks":[{"id","name","result"}],"failures":[...],"compared":[...],"pcrs":{"sha256":{"0":"hex",...}},...}. */
-must_check struct err verdict_json(const struct verdict *v, json_t **ret);
+/* For explain, into an object that is open: {"status","checks":[{"id","name","result"}],"failures":[...],"compared":[...],"pcrs":{"sha256":{"0":"hex",...}},...}. */
+void verdict_json(const struct verdict *v, struct jsonw *w);
 
 #endif

@@ -7,6 +7,7 @@
 #include "verifier/issue/ear.h"
 
 #define EXPLANATION_MAX (1 * MIB)
+#define EXPLANATION_USUAL ((size_t)8 * KIB) /* so that it is not moved while it grows */
 #define EAR_MAX LIMIT_TOKEN
 
 void attestation_done(struct attestation *a)
@@ -191,26 +192,25 @@ static struct err list_documents(struct attestation *a)
 	return ERR(E_OK);
 }
 
-static struct err put_time(json_t *o, const char *key, int64_t t_s)
-{
-	char text[TIME_TEXT_SIZE];
-	struct err e = time_format(t_s, text, sizeof(text));
-
-	return failed(e) ? e : json_put_str(o, key, text);
-}
-
 static struct err explain(struct attestation *a)
 {
-	cleanup_json json_t *o = NULL;
+	char now[TIME_TEXT_SIZE], end[TIME_TEXT_SIZE];
+	struct jsonw w;
 	struct err e;
 
-	if (failed(e = verdict_json(a->verdict, &o)) || failed(e = json_put_str(o, "host", a->row->record->id)) ||
-	    failed(e = put_time(o, "verdict", a->now_s)))
-		return e;
-	if (a->passed && failed(e = put_time(o, "expires", a->expires_s)))
+	if (failed(e = time_format(a->now_s, now, sizeof(now))) ||
+	    failed(e = time_format(a->expires_s, end, sizeof(end))))
 		return e;
 	buf_init(&a->explanation, EXPLANATION_MAX);
-	return json_write(o, &a->explanation);
+	if (failed(e = buf_reserve(&a->explanation, EXPLANATION_USUAL)))
+		return e;
+	jsonw_begin(&w, &a->explanation);
+	verdict_json(a->verdict, &w);
+	jsonw_str(&w, "host", a->row->record->id);
+	jsonw_str(&w, "verdict", now);
+	if (a->passed)
+		jsonw_str(&w, "expires", end);
+	return jsonw_end(&w);
 }
 
 struct err attestation_prepare(struct attestation *a)
