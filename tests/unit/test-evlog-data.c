@@ -39,7 +39,8 @@ static void check_bank(const struct evlog *log, const char *name, const json_t *
 
 	assert_non_null(alg);
 	assert_ok(replay_log(log, alg->id, &r, &fault));
-	json_object_foreach((json_t *)(uintptr_t)values, key, v) {
+	json_object_foreach((json_t *)(uintptr_t)values, key, v)
+	{
 		uint8_t want[DIGEST_MAX];
 		uint64_t pcr = 0;
 
@@ -95,9 +96,9 @@ static void check_log(const json_t *entry)
 
 		check_bank(&log, name, json_object_get(json_object_get(entry, "pcrs"), name));
 		assert_ok(replay_log(&log, digest_by_name(bytes_str(name))->id, &r, &fault));
-		assert_int_equal(r.startup_locality, json_array_size(locality) == 0 ?
-							     -1 :
-							     (int)json_integer_value(json_array_get(locality, 0)));
+		assert_int_equal(r.startup_locality, json_array_size(locality) == 0
+							     ? -1
+							     : (int)json_integer_value(json_array_get(locality, 0)));
 		assert_int_equal(r.hcrtm, json_is_true(json_object_get(entry, "hcrtm")));
 	}
 	for (unsigned id = 0; id < N_DIGESTS; id++)
