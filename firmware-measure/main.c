@@ -13,13 +13,15 @@ static const struct opt common_opts[] = {
 };
 
 static const struct verb verbs[] = {
+	{ "log", NULL, "FILE", "replay a TCG firmware event log and say what is odd", verb_log },
+	{ "explain", NULL, "FILE", "show a TCG firmware event log event by event", verb_explain },
 	{ "image", NULL, "LAYOUT", "digest a container image in an OCI image layout folder", verb_image },
 	{ "model", NULL, "PATH", "digest a model: a folder or one file", verb_model },
 };
 
-static const struct program program = {
+const struct program measure_program = {
 	.name = "firmware-measure",
-	.help = "measure container images and models",
+	.help = "measure container images and models, read firmware logs",
 	.verbs = verbs,
 	.n_verbs = array_len(verbs),
 	.common = common_opts,
@@ -31,7 +33,7 @@ int program_options(int argc, char **argv, const struct opt *opts, size_t n_opts
 {
 	for (size_t i = 0; i < array_len(verbs); i++) {
 		if (strcmp(verbs[i].name, argv[0]) == 0)
-			return verb_options(&program, &verbs[i], argc, argv, opts, n_opts, min, max, ret_pos,
+			return verb_options(&measure_program, &verbs[i], argc, argv, opts, n_opts, min, max, ret_pos,
 					    ret_n_pos);
 	}
 	return EXIT_UNDECIDED; /* cannot happen: the verb was found by its name */
@@ -39,7 +41,7 @@ int program_options(int argc, char **argv, const struct opt *opts, size_t n_opts
 
 int refused(struct err e, const struct reason *why)
 {
-	(void)fprintf(stderr, "%s: %s (%s)\n", program.name, why->text[0] != '\0' ? why->text : err_text(e),
+	(void)fprintf(stderr, "%s: %s (%s)\n", measure_program.name, why->text[0] != '\0' ? why->text : err_text(e),
 		      err_name(e));
 	return exit_for(e);
 }
@@ -73,5 +75,5 @@ struct hex hex(const uint8_t d[32])
 int main(int argc, char **argv)
 {
 	log_init(LOG_LEVEL_WARNING, false);
-	return program_main(&program, NULL, argc, argv);
+	return program_main(&measure_program, NULL, argc, argv);
 }

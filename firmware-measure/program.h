@@ -15,6 +15,10 @@ struct common_options {
 };
 extern struct common_options common;
 
+extern const struct program measure_program;
+/* A usage error as one line; foreign text goes through log_quote(). */
+#define program_usage(...) usage_error(&measure_program, __VA_ARGS__)
+
 /* verb_options() for the verb that argv[0] names. */
 int program_options(int argc, char **argv, const struct opt *opts, size_t n_opts, int min, int max, char ***ret_pos,
 		    int *ret_n_pos);
@@ -36,7 +40,9 @@ struct hex {
 struct hex hex(const uint8_t d[32]);
 
 /* Each returns an exit status. */
+int verb_explain(void *ctx, int argc, char **argv);
 int verb_image(void *ctx, int argc, char **argv);
+int verb_log(void *ctx, int argc, char **argv);
 int verb_model(void *ctx, int argc, char **argv);
 
 #endif
