@@ -260,7 +260,7 @@ static struct err add_keys(struct work *k)
 		if (is_known(k->c->challenge, w->live[i].id))
 			continue;
 		if (session.tpm == NULL) {
-			if (failed(e = ek_open(k->c->tpm, &ek)) ||
+			if (failed(e = ek_open(k->c->tpm, k->c->ek, &ek)) ||
 			    failed(e = ek_session(&ek, k->c->ek_name, &session)))
 				return e;
 			ek_done(&ek); /* its slot, where it is no persistent one */

@@ -29,6 +29,7 @@ void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS])
 		{ "tcti", OPT_STRING, &to->tcti, "TCTI", "TPM ($ASSAY_TCTI, $TPM2TOOLS_TCTI, device:/dev/tpmrm0)", 0 },
 		{ "ak", OPT_STRING, &to->ak, "KIND", "attestation key: ecc-p256 (default) or rsa-2048", 0 },
 		{ "ak-handle", OPT_STRING, &to->ak_handle, "HANDLE", "where it is kept in the TPM (0x81010a55)", 0 },
+		{ "ek", OPT_STRING, &to->ek, "KIND", "endorsement key: auto (default), rsa-2048, ecc-p384 or ecc-p256", 0 },
 		{ "ek-cert", OPT_STRING, &to->ek_cert, "FILE", "EK certificate, where the TPM holds none", 0 },
 		{ "ek-chain", OPT_LIST, &to->ek_chain, "FILE", "intermediate certificates; may repeat", 0 },
 		{ "endorsement-auth-file", OPT_STRING, &to->endorsement_auth_file, "FILE",
@@ -94,7 +95,7 @@ static struct err take_chain(struct jobj *o, struct conf *c, struct reason *rete
 
 /* Texts that are turned into something else after options had their say. */
 struct texts {
-	const char *ak, *ak_handle;
+	const char *ak, *ak_handle, *ek;
 };
 
 static struct err read_members(struct conf *c, struct texts *t, struct reason *reterr)
@@ -106,6 +107,7 @@ static struct err read_members(struct conf *c, struct texts *t, struct reason *r
 		{ "tcti", &c->tcti, NULL },
 		{ "ak", &t->ak, NULL },
 		{ "ak_handle", &t->ak_handle, NULL },
+		{ "ek", &t->ek, NULL },
 		{ "ek_cert", &c->ek_cert, NULL },
 		{ "endorsement_auth_file", &c->endorsement_auth_file, NULL },
 		{ "owner_auth_file", &c->owner_auth_file, NULL },
@@ -164,6 +166,7 @@ static struct err take_flags(const struct conf_flags *f, struct conf *c, struct 
 	prefer(&c->state_dir, f->state_dir);
 	prefer(&t->ak, f->ak);
 	prefer(&t->ak_handle, f->ak_handle);
+	prefer(&t->ek, f->ek);
 	prefer(&c->ek_cert, f->ek_cert);
 	prefer(&c->endorsement_auth_file, f->endorsement_auth_file);
 	prefer(&c->owner_auth_file, f->owner_auth_file);
@@ -211,6 +214,11 @@ static struct err take_texts(const struct texts *t, struct conf *c, struct reaso
 			   log_quote(bytes_str(t->ak_handle)), AK_HANDLE_FIRST, AK_HANDLE_LAST);
 		return ERR(E_LOCAL_CONFIG);
 	}
+	if (failed(ek_kind_parse(t->ek, &c->ek))) {
+		reason_set(reterr, "ek: \"%s\" is not auto, rsa-2048, ecc-p384 or ecc-p256",
+			   log_quote(bytes_str(t->ek)));
+		return ERR(E_LOCAL_CONFIG);
+	}
 	if (failed(log_level_parse(c->log_level, &level))) {
 		reason_set(reterr, "log_level: \"%s\" is not error, warning, info or debug",
 			   log_quote(bytes_str(c->log_level)));
@@ -225,7 +233,7 @@ static struct err take_texts(const struct texts *t, struct conf *c, struct reaso
 
 struct err conf_load(const struct conf_flags *flags, struct conf *ret, struct reason *reterr)
 {
-	struct texts t = { .ak = "ecc-p256", .ak_handle = "0x81010a55" };
+	struct texts t = { .ak = "ecc-p256", .ak_handle = "0x81010a55", .ek = "auto" };
 	cleanup_conf struct conf c = {
 		.state_dir = "/var/lib/assay/attest",
 		.tcti = "device:/dev/tpmrm0",

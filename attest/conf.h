@@ -8,6 +8,7 @@
 #define ASSAY_ATTEST_CONF_H
 
 #include "attest/ak.h"
+#include "attest/ek_kind.h"
 #include "base/args.h"
 #include "base/json.h"
 
@@ -20,6 +21,7 @@ struct conf {
 	const char *tcti;
 	enum ak_kind ak;
 	TPM2_HANDLE ak_handle;
+	enum ek_kind ek;
 	const char *ek_cert;                  /* file; NULL: from NV */
 	size_t n_ek_chain;
 	const char *ek_chain[CONF_CHAIN_FILES];
@@ -36,12 +38,12 @@ void conf_done(struct conf *c);
 
 /* What options said; zero and NULL mean nothing. Fill it in by conf_options(). */
 struct conf_flags {
-	const char *config, *verifier, *ca, *state_dir, *tcti, *ak, *ak_handle, *ek_cert;
+	const char *config, *verifier, *ca, *state_dir, *tcti, *ak, *ak_handle, *ek, *ek_cert;
 	struct opt_list ek_chain;
 	const char *endorsement_auth_file, *owner_auth_file, *user, *log_level;
 	uint64_t interval_s, timeout_s, grace_s;
 };
-#define CONF_OPTS 16
+#define CONF_OPTS 17
 /* The options, for struct program's common ones; they write to *to. */
 void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS]);
 

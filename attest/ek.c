@@ -2,35 +2,9 @@
 #include "attest/ek.h"
 
 #include <string.h>
-#include <tss2/tss2_mu.h>
 
 #include "attest/tpm_session.h"
 #include "base/rd.h"
-
-#define RSA_BYTES 256
-
-/* PolicySecret(TPM_RH_ENDORSEMENT), EK Credential Profile B.6.3 (PolicyA for SHA-256). */
-#define POLICY_A                                                                                                     \
-	{                                                                                                            \
-		0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24, 0xfd, \
-			0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa     \
-	}
-
-static const TPM2B_PUBLIC template_l1 = {
-	.publicArea = {
-		.type = TPM2_ALG_RSA,
-		.nameAlg = TPM2_ALG_SHA256,
-		.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
-				    TPMA_OBJECT_ADMINWITHPOLICY | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT,
-		.authPolicy = { .size = 32, .buffer = POLICY_A },
-		.parameters.rsaDetail = {
-			.symmetric = { .algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB },
-			.scheme = { .scheme = TPM2_ALG_NULL },
-			.keyBits = RSA_BYTES * 8,
-		},
-		.unique.rsa = { .size = RSA_BYTES },
-	},
-};
 
 void ek_done(struct ek *ek)
 {
@@ -38,47 +12,13 @@ void ek_done(struct ek *ek)
 	buf_free(&ek->public_area);
 }
 
-/* Reads an NV index that may be absent: *ret stays empty then. */
-static struct err nv_read_optional(struct tpm *tpm, TPM2_HANDLE index, struct buf *ret)
-{
-	struct err e = tpm_nv_read(tpm, index, ret);
-
-	return e.code == E_LOCAL_NOT_FOUND ? ERR(E_OK) : e;
-}
-
-/* EK Credential Profile 2.2.1.4: a template in NV replaces ours, a nonce in NV begins the unique field. */
-static struct err template_for(struct tpm *tpm, TPM2B_PUBLIC *ret)
-{
-	cleanup_buf struct buf template = BUF_INIT(LIMIT_TPM2B), nonce = BUF_INIT(RSA_BYTES);
-	struct err e;
-	size_t n = 0;
-
-	*ret = template_l1;
-	if (failed(e = nv_read_optional(tpm, EK_NV_TEMPLATE, &template)))
-		return e;
-	if (template.n > 0 && (Tss2_MU_TPMT_PUBLIC_Unmarshal(template.p, template.n, &n, &ret->publicArea) !=
-				       TSS2_RC_SUCCESS ||
-			       n != template.n || ret->publicArea.type != TPM2_ALG_RSA)) {
-		reason_set(tpm->why, "NV index 0x%x holds no template of an RSA key", EK_NV_TEMPLATE);
-		return ERR(E_LOCAL_TPM);
-	}
-	if (failed(e = nv_read_optional(tpm, EK_NV_NONCE, &nonce)))
-		return e;
-	if (nonce.n > 0) {
-		wipe(&ret->publicArea.unique.rsa, sizeof(ret->publicArea.unique.rsa));
-		ret->publicArea.unique.rsa.size = RSA_BYTES;
-		memcpy(ret->publicArea.unique.rsa.buffer, nonce.p, nonce.n);
-	}
-	return ERR(E_OK);
-}
-
-static struct err make(struct tpm *tpm, struct ek *ek)
+static struct err make(struct tpm *tpm, const struct ek_kind_info *kind, struct ek *ek)
 {
 	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
 	TPM2B_PUBLIC template;
 	struct err e;
 
-	if (failed(e = template_for(tpm, &template)))
+	if (failed(e = ek_template(tpm, kind, &template)))
 		return e;
 	/* No key to salt with yet; where the hierarchy has a password, only an HMAC of it crosses the bus. */
 	if (failed(e = session_hmac(tpm, NULL, &session)))
@@ -87,24 +27,36 @@ static struct err make(struct tpm *tpm, struct ek *ek)
 				  &ek->name);
 }
 
-struct err ek_open(struct tpm *tpm, struct ek *ret)
+struct err ek_open(struct tpm *tpm, enum ek_kind kind, struct ek *ret)
 {
+	const struct ek_kind_info *info = ek_kind_info(kind);
 	struct tpm_public p;
 	struct err e;
 
-	if (failed(e = tpm_persistent(tpm, EK_HANDLE, &ret->handle, &ret->public_area, &ret->name)))
+	if (info == NULL)
+		return ERR(E_BUG);
+	ret->kind = kind;
+	if (failed(e = tpm_persistent(tpm, info->handle, &ret->handle, &ret->public_area, &ret->name)))
 		return e;
 	ret->persistent = ret->handle.tpm != NULL;
-	if (!ret->persistent && failed(e = make(tpm, ret)))
+	if (!ret->persistent && failed(e = make(tpm, info, ret)))
 		return e;
-	if (failed(e = tpm_public_parse(buf_bytes(&ret->public_area), &p)))
+	if (failed(e = tpm_public_parse(buf_bytes(&ret->public_area), &p)) || failed(e = tpm_check_ek(&p, tpm->why)))
 		return e;
-	return tpm_check_ek(&p, tpm->why);
+	if (ek_kind_of(&p) != kind) {
+		reason_set(tpm->why, "the object at 0x%x is an endorsement key, but not of kind %s", info->handle,
+			   info->name);
+		return ERR(E_PEER_RANGE);
+	}
+	ret->by_password = (p.attributes & TPMA_USER_WITH_AUTH) != 0;
+	return ERR(E_OK);
 }
 
 struct err ek_persist(struct ek *ek, const struct tpm_handle *hmac)
 {
-	return tpm_persist(ek->handle.tpm, &ek->handle, hmac->tr, EK_HANDLE);
+	const struct ek_kind_info *info = ek_kind_info(ek->kind);
+
+	return info == NULL ? ERR(E_BUG) : tpm_persist(ek->handle.tpm, &ek->handle, hmac->tr, info->handle);
 }
 
 struct err ek_session_first(const struct ek *ek, struct tpm_handle *ret)
@@ -174,13 +126,17 @@ static struct err split_chain(struct tpm *tpm, struct bytes all, struct ek_certs
 	return ERR(E_OK);
 }
 
-struct err ek_certs_from_nv(struct tpm *tpm, struct ek_certs *ret)
+struct err ek_certs_from_nv(struct tpm *tpm, enum ek_kind kind, struct ek_certs *ret)
 {
+	const struct ek_kind_info *info = ek_kind_info(kind);
 	cleanup_buf struct buf leaf = BUF_INIT(64 * KIB), chain = BUF_INIT(256 * KIB);
 	TPML_HANDLE indices;
 	struct err e;
 
-	if (failed(e = nv_read_optional(tpm, EK_NV_CERT, &leaf)))
+	if (info == NULL)
+		return ERR(E_BUG);
+	e = tpm_nv_read(tpm, info->nv_cert, &leaf);
+	if (failed(e) && e.code != E_LOCAL_NOT_FOUND)
 		return e;
 	if (leaf.n > 0 && failed(e = add_leaf(buf_bytes(&leaf), &ret->leaf)))
 		return e;
@@ -227,12 +183,15 @@ struct err ek_activate(const struct ek *ek, const struct tpm_handle *ak, const s
 	tss_blob.size = (uint16_t)b.n;
 	memcpy(tss_secret.secret, s.p, s.n);
 	tss_secret.size = (uint16_t)s.n;
-	if (failed(e = session_encrypts(session, 0)) || failed(e = session_ek_policy(tpm, session, &policy)) ||
+	/* An EK of the high range takes its empty authValue, whatever else its policy would allow. */
+	if (failed(e = session_encrypts(session, 0)) ||
+	    (!ek->by_password && failed(e = session_ek_policy(tpm, session, &policy))) ||
 	    failed(e = session_encrypts(session, TPMA_SESSION_ENCRYPT)))
 		return e;
 	do
-		rc = Esys_ActivateCredential(tpm->esys, ak->tr, ek->handle.tr, ESYS_TR_PASSWORD, policy.tr, session->tr,
-					     &tss_blob, &tss_secret, &secret);
+		rc = Esys_ActivateCredential(tpm->esys, ak->tr, ek->handle.tr, ESYS_TR_PASSWORD,
+					     ek->by_password ? ESYS_TR_PASSWORD : policy.tr, session->tr, &tss_blob,
+					     &tss_secret, &secret);
 	while (tpm_again(&again, rc));
 	if (failed(e = tpm_result(tpm, rc, "TPM2_ActivateCredential")) || failed(e = session_encrypts(session, 0)))
 		return e;

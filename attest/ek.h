@@ -1,44 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The endorsement key: RSA-2048 by the TCG's template L-1, its certificate and
- * chain, and the activation that proves it.
+ * The endorsement key, its certificate and chain, and the activation that proves
+ * it. Kinds, handles and templates: ek_kind.h.
  *
- * Source: TCG EK Credential Profile 2.5, 2.2.1.4 (handles and NV indices),
- * 2.2.1.5 (chain), annex B.3.3 (template L-1).
+ * Source: TCG EK Credential Profile 2.5, 2.2.1.5.2 (chain), annex B.6 (policies).
  */
 #ifndef ASSAY_ATTEST_EK_H
 #define ASSAY_ATTEST_EK_H
 
-#include "attest/tpm.h"
+#include "attest/ek_kind.h"
 #include "base/x509.h"
 
-#define EK_HANDLE 0x81010001u
-#define EK_NV_CERT 0x01c00002u
-#define EK_NV_NONCE 0x01c00003u
-#define EK_NV_TEMPLATE 0x01c00004u
 #define EK_NV_CHAIN_FIRST 0x01c00100u
 #define EK_NV_CHAIN_LAST 0x01c001ffu
 
 struct ek {
+	enum ek_kind kind;
 	struct tpm_handle handle;
 	struct buf public_area; /* TPMT_PUBLIC */
 	struct tpm_name name;
 	bool persistent;        /* false: made by template, for this connection */
+	bool by_password;       /* userWithAuth: used with its empty authValue, not by PolicySecret(endorsement) */
 };
 #define EK_INIT { .handle = TPM_HANDLE_NONE, .public_area = BUF_INIT(LIMIT_TPM2B) }
 void ek_done(struct ek *ek);
 #define cleanup_ek cleanup(ek_done)
 
 /*
- * The object at EK_HANDLE, or the primary that the template gives; template and
- * nonce from NV are used where the manufacturer left them. Refuses what is no EK
- * by tpm_check_ek().
- * ret: EK_INIT. E_LOCAL_TPM, E_PEER_RANGE (no EK).
+ * The object at the kind's handle, or the primary that its template gives; see
+ * ek_template(). Refuses what is no EK by tpm_check_ek(), or one of another kind.
+ * ret: EK_INIT. E_LOCAL_TPM, E_PEER_RANGE (no EK, another kind).
  */
-must_check struct err ek_open(struct tpm *tpm, struct ek *ret);
+must_check struct err ek_open(struct tpm *tpm, enum ek_kind kind, struct ek *ret);
 
 /*
- * Puts an EK that was made by template at EK_HANDLE, because making it takes
+ * Puts an EK that was made by template at its kind's handle, because making it takes
  * seconds on a real TPM. hmac authorises with the owner's password.
  */
 must_check struct err ek_persist(struct ek *ek, const struct tpm_handle *hmac);
@@ -74,7 +70,7 @@ void ek_certs_done(struct ek_certs *c);
  * its own length; one that OpenSSL cannot read is given as it is, because the
  * verifier judges it. E_LIMIT_*, E_LOCAL_TPM.
  */
-must_check struct err ek_certs_from_nv(struct tpm *tpm, struct ek_certs *ret);
+must_check struct err ek_certs_from_nv(struct tpm *tpm, enum ek_kind kind, struct ek_certs *ret);
 
 /* Certificates of a file (PEM, one or more; or DER) instead, appended to list[*n]. Kept as they are. */
 must_check struct err ek_certs_from_file(const char *path, size_t max, struct buf *list, size_t *n,

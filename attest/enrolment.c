@@ -34,6 +34,19 @@ static struct err name(struct jobj *o, const char *key, struct tpm_name *ret)
 	return tpm_name_parse(buf_bytes(&b), ret);
 }
 
+/* Hosts that enrolled before there was a choice have none recorded. */
+static struct err read_ek_kind(struct jobj *o, enum ek_kind *ret)
+{
+	char kind[16] = "rsa-2048";
+	struct err e;
+
+	if (jobj_has(o, "ek") && failed(e = text(o, "ek", kind, sizeof(kind))))
+		return e;
+	if (failed(e = ek_kind_parse(kind, ret)))
+		return e;
+	return *ret == EK_AUTO ? ERR(E_PEER_UNSUPPORTED) : ERR(E_OK);
+}
+
 static struct err from_json(const json_t *j, struct enrolment *ret, struct reason *reterr)
 {
 	uint64_t handle;
@@ -48,7 +61,7 @@ static struct err from_json(const json_t *j, struct enrolment *ret, struct reaso
 	    failed(e = text(&o, "state", ret->state, sizeof(ret->state))) ||
 	    failed(e = jobj_hex(&o, "ek_sha256", ret->ek_sha256, sizeof(ret->ek_sha256))) ||
 	    failed(e = name(&o, "ek_name", &ret->ek_name)) || failed(e = name(&o, "ak_name", &ret->ak_name)) ||
-	    failed(e = text(&o, "ak", kind, sizeof(kind))) ||
+	    failed(e = read_ek_kind(&o, &ret->ek)) || failed(e = text(&o, "ak", kind, sizeof(kind))) ||
 	    failed(e = jobj_u64(&o, "ak_handle", UINT32_MAX, &handle)) || failed(e = jobj_end(&o)))
 		return e;
 	ret->ak_handle = (TPM2_HANDLE)handle;
@@ -86,6 +99,7 @@ static struct err to_json(const struct enrolment *en, struct buf *ret)
 	    failed(e = json_put_hex(j, "ek_sha256", BYTES_ARR(en->ek_sha256))) ||
 	    failed(e = json_put_b64url(j, "ek_name", tpm_name_bytes(&en->ek_name))) ||
 	    failed(e = json_put_b64url(j, "ak_name", tpm_name_bytes(&en->ak_name))) ||
+	    failed(e = json_put_str(j, "ek", ek_kind_name(en->ek))) ||
 	    failed(e = json_put_str(j, "ak", ak_kind_name(en->ak))) ||
 	    failed(e = json_put_int(j, "ak_handle", en->ak_handle)))
 		return e;

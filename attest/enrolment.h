@@ -7,6 +7,7 @@
 #define ASSAY_ATTEST_ENROLMENT_H
 
 #include "attest/ak.h"
+#include "attest/ek_kind.h"
 #include "protocol/messages.h"
 
 struct enrolment {
@@ -16,6 +17,7 @@ struct enrolment {
 	char state[16];            /* as the verifier last said: PENDING or ENROLLED */
 	uint8_t ek_sha256[32];     /* of the EK's SubjectPublicKeyInfo: what a host document names */
 	struct tpm_name ek_name, ak_name;
+	enum ek_kind ek;           /* never EK_AUTO */
 	enum ak_kind ak;
 	TPM2_HANDLE ak_handle;
 	struct buf ca_pem;

@@ -166,7 +166,8 @@ struct err visit_session(struct visit *v, struct tpm_handle *ret)
 	cleanup_ek struct ek ek = EK_INIT;
 	struct err e;
 
-	if (failed(e = ek_open(v->tpm, &ek)) || failed(e = ek_session(&ek, &v->host->enrolment.ek_name, ret)))
+	if (failed(e = ek_open(v->tpm, v->host->enrolment.ek, &ek)) ||
+	    failed(e = ek_session(&ek, &v->host->enrolment.ek_name, ret)))
 		return e;
 	/* After a TPM2_Clear the next visit shall not have to make it again. Without the owner's consent it must. */
 	if (!ek.persistent && failed(ek_persist(&ek, ret)))

@@ -14,6 +14,7 @@ struct enrolling {
 	const struct conf *conf;
 	bool replace;
 	struct buf ca_pem;
+	enum ek_kind ek;
 	struct enrol_request request;
 	struct tpm_name ek_name, ak_name;
 };
@@ -47,9 +48,57 @@ static struct err check_tpm(struct enrolling *x)
 
 	if (!x->host->enrolled || x->replace || bytes_eq(tpm_name_bytes(&was->ek_name), tpm_name_bytes(&x->ek_name)))
 		return ERR(E_OK);
-	reason_set(&x->host->why, "this is another TPM than the enrolled one (%s); --replace enrols it as another host",
-		   was->host_id);
+	if (was->ek != x->ek)
+		reason_set(&x->host->why, "this host (%s) is enrolled with its endorsement key of kind %s; --replace "
+					  "enrols it as another host, with %s",
+			   was->host_id, ek_kind_name(was->ek), ek_kind_name(x->ek));
+	else
+		reason_set(&x->host->why, "this is another TPM than the enrolled one (%s); --replace enrols it as "
+					  "another host",
+			   was->host_id);
 	return ERR(E_AUTH_CONFLICT);
+}
+
+/* The kind of key that a certificate from a file is for. EK_AUTO: of none. */
+static enum ek_kind kind_of_cert(struct bytes der)
+{
+	cleanup_cert struct cert *cert = NULL;
+	cleanup_key struct key *key = NULL;
+
+	if (failed(cert_from_der(der, &cert, NULL)) || failed(cert_key(cert, &key)))
+		return EK_AUTO; /* the verifier says what is wrong with it */
+	switch (key_kind(key)) {
+	case KEY_EC_P256:
+		return EK_ECC_P256;
+	case KEY_EC_P384:
+		return EK_ECC_P384;
+	case KEY_RSA:
+		return EK_RSA_2048;
+	case KEY_NONE:
+	case KEY_EC_P521:
+	case KEY_ED25519:
+		break;
+	}
+	return EK_AUTO;
+}
+
+/* As configured; else as enrolled, so that a host stays the same; else what a certificate is there for. */
+static struct err choose_ek(struct enrolling *x, struct tpm *tpm)
+{
+	cleanup_buf struct buf leaf = BUF_INIT(LIMIT_CERT);
+	const struct conf *c = x->conf;
+	struct err e;
+	size_t n = 0;
+
+	x->ek = c->ek;
+	if (x->ek == EK_AUTO && x->host->enrolled && !x->replace)
+		x->ek = x->host->enrolment.ek;
+	if (x->ek == EK_AUTO && c->ek_cert != NULL) {
+		if (failed(e = ek_certs_from_file(c->ek_cert, 1, &leaf, &n, tpm->why)))
+			return e;
+		x->ek = kind_of_cert(buf_bytes(&leaf));
+	}
+	return x->ek == EK_AUTO ? ek_choose(tpm, &x->ek) : ERR(E_OK);
 }
 
 static struct err get_certs(struct enrolling *x, struct tpm *tpm)
@@ -60,7 +109,7 @@ static struct err get_certs(struct enrolling *x, struct tpm *tpm)
 	struct err e;
 
 	ek_certs_init(&certs);
-	if (failed(e = ek_certs_from_nv(tpm, &certs)))
+	if (failed(e = ek_certs_from_nv(tpm, x->ek, &certs)))
 		return e;
 	if (c->ek_cert != NULL) {
 		buf_clear(&certs.leaf);
@@ -84,7 +133,7 @@ static struct err open_keys(struct enrolling *x, struct visit *v, struct ek *ek,
 	const struct ak_spec spec = { x->conf->ak, x->conf->ak_handle, NULL };
 	struct err e;
 
-	if (failed(e = ek_open(v->tpm, ek)) || failed(e = ek_session_first(ek, ret_session)) ||
+	if (failed(e = ek_open(v->tpm, x->ek, ek)) || failed(e = ek_session_first(ek, ret_session)) ||
 	    failed(e = ak_open(v->tpm, &spec, ret_session, ak)))
 		return e;
 	if (!ek->persistent && failed(ek_persist(ek, ret_session)))
@@ -100,7 +149,8 @@ static struct err gather(struct enrolling *x)
 	cleanup_ak struct ak ak = AK_INIT;
 	struct err e;
 
-	if (failed(e = visit_begin(x->host, &v)) || failed(e = open_keys(x, &v, &ek, &ak, &session)))
+	if (failed(e = visit_begin(x->host, &v)) || failed(e = choose_ek(x, v.tpm)) ||
+	    failed(e = open_keys(x, &v, &ek, &ak, &session)))
 		return e;
 	x->ek_name = ek.name;
 	x->ak_name = ak.name;
@@ -189,6 +239,7 @@ static struct err pin(struct enrolling *x, const struct enrol_reply *reply)
 	memcpy(en.ek_sha256, reply->ek_sha256, sizeof(en.ek_sha256));
 	en.ek_name = x->ek_name;
 	en.ak_name = x->ak_name;
+	en.ek = x->ek;
 	en.ak = x->conf->ak;
 	en.ak_handle = x->conf->ak_handle;
 	if (failed(e = buf_add(&en.ca_pem, buf_bytes(&x->ca_pem))))

@@ -127,12 +127,13 @@ static void enrol(struct bench *b)
 
 	must_ok(host_open(&b->conf, h), h->why);
 	must_ok(visit_begin(h, &v), h->why);
-	must_ok(ek_open(v.tpm, &ek), h->why);
+	must_ok(ek_open(v.tpm, EK_RSA_2048, &ek), h->why);
 	must_ok(ek_session_first(&ek, &session), h->why);
 	must_ok(ak_open(v.tpm, &spec, &session, &ak), h->why);
 	must_ok(tpm_public_parse(buf_bytes(&ek.public_area), &ek_public), h->why);
 	must_ok(host_id_of(&ek_public, h->enrolment.host_id), h->why);
 	(void)snprintf(h->enrolment.issuer, sizeof(h->enrolment.issuer), "%s", ISSUER);
+	h->enrolment.ek = EK_RSA_2048;
 	h->enrolment.ek_name = ek.name;
 	h->enrolment.ak_name = ak.name;
 	h->enrolment.ak = AK_ECC_P256;
@@ -225,7 +226,7 @@ static void show(struct bench *b, const struct challenge *ch, struct visit *v, s
 	cleanup_ak struct ak ak = AK_INIT;
 	struct collect c = {
 		.tpm = v->tpm, .state_fd = b->host.state_fd, .host_id = en->host_id, .issuer = en->issuer,
-		.ek_name = &en->ek_name, .challenge = ch, .boot = &v->boot, .ak = &ak, .workload = &v->workload,
+		.ek = EK_RSA_2048, .ek_name = &en->ek_name, .challenge = ch, .boot = &v->boot, .ak = &ak, .workload = &v->workload,
 	};
 
 	start_clock(b);

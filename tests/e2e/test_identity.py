@@ -61,6 +61,26 @@ def test_N1_no_ek_certificate(lab):
 	real_enrolment_refused(lab, NO_CERT, "N1")
 
 
+def test_N3_ecc_ek(lab):
+	"""A host with a P-384 EK of the high range is enrolled, approved and VERIFIED; its RSA EK would be another host."""
+	h = lab.host(SPARE)
+	rsa = lab.host(SPARE).enrol("--ek", "rsa-2048")
+	equal(h.enrol("--ek", "ecc-p384")["state"], "PENDING", "state before anybody knows it")
+	check(h.id != rsa["host"], "two endorsement keys are one host")
+	h.attest(status=1)
+	h.approve("ecc-host")
+	r = h.attest()
+	equal(r["state"], "VERIFIED", "state of a host with an ECC EK")
+
+
+def test_N1_ecc_ek_without_certificate(lab):
+	"""The TPM can make a P-256 EK of the low range, but nobody has certified it."""
+	h = lab.host(SPARE)
+	with lab.unchanged():
+		p = h.cmd("enrol", "--verifier", lab.issuer, "--ca", lab.ca, "--ek", "ecc-p256", status=1)
+	check("N1:" in p.stderr, "the reason does not name N1: %r" % p.stderr)
+
+
 def test_N2_issuing_ca_certificate_used_as_ek(lab):
 	"""The certificate that signs EK certificates is none."""
 	r = Rogue(lab, SPARE)

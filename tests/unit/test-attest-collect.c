@@ -43,7 +43,7 @@ static void bench_begin(struct bench *b)
 	OK(tpm_open_tcti(fault_tcti_context(&b->fault), &fixture_why, &b->tpm));
 	OK(boot_read(b->tpm, &b->boot));
 	OK(workload_open(dir_fd, b->tpm, &b->boot, &b->w));
-	OK(ek_open(b->tpm, &b->ek));
+	OK(ek_open(b->tpm, EK_RSA_2048, &b->ek));
 	OK(ak_open(b->tpm, &spec, NULL, &b->ak));
 	if (verifier.ak_public.n == 0)
 		OK(buf_add(&verifier.ak_public, buf_bytes(&b->ak.public_area)));
@@ -94,7 +94,7 @@ static struct err try_collect(struct bench *b, struct buf *ret)
 {
 	const struct collect c = {
 		.tpm = b->tpm, .state_fd = dir_fd, .host_id = "h-00000000000000000000000000000000", .issuer = ISSUER,
-		.ek_name = &b->ek.name, .challenge = challenge, .boot = &b->boot, .ak = &b->ak, .workload = &b->w,
+		.ek = EK_RSA_2048, .ek_name = &b->ek.name, .challenge = challenge, .boot = &b->boot, .ak = &b->ak, .workload = &b->w,
 	};
 
 	return collect_evidence(&c, ret);

@@ -40,13 +40,14 @@ static void test_defaults(void **state)
 	assert_string_equal(c.user, "nobody");
 	assert_int_equal(c.ak, AK_ECC_P256);
 	assert_int_equal(c.ak_handle, AK_HANDLE);
+	assert_int_equal(c.ek, EK_AUTO);
 	assert_null(c.verifier_url);
 	assert_int_equal(c.timeout_s, 30);
 }
 
 static const char whole[] =
 	"{\"verifier_url\":\"https://v\",\"ca_file\":\"/ca\",\"state_dir\":\"/s\",\"tcti\":\"swtpm\",\"ak\":\"rsa-2048\","
-	"\"ak_handle\":\"0x81010001\",\"ek_cert\":\"/e\",\"ek_chain\":[\"/c1\",\"/c2\"],\"endorsement_auth_file\":\"/ea\","
+	"\"ak_handle\":\"0x81010001\",\"ek\":\"ecc-p384\",\"ek_cert\":\"/e\",\"ek_chain\":[\"/c1\",\"/c2\"],\"endorsement_auth_file\":\"/ea\","
 	"\"owner_auth_file\":\"/oa\",\"user\":\"agent\",\"interval_s\":7,\"timeout_s\":8,\"grace_s\":9,\"log_level\":\"debug\"}";
 
 static void test_file(void **state)
@@ -62,6 +63,7 @@ static void test_file(void **state)
 	assert_string_equal(c.tcti, "swtpm");
 	assert_int_equal(c.ak, AK_RSA_2048);
 	assert_int_equal(c.ak_handle, 0x81010001);
+	assert_int_equal(c.ek, EK_ECC_P384);
 	assert_string_equal(c.ek_cert, "/e");
 	assert_int_equal(c.n_ek_chain, 2);
 	assert_string_equal(c.ek_chain[1], "/c2");
@@ -78,7 +80,7 @@ static void test_file(void **state)
 static void test_precedence(void **state)
 {
 	struct conf_flags f = { .verifier = "https://w", .ca = "/cb", .state_dir = "/t", .ak = "ecc-p256",
-				.ak_handle = "0x81010002", .ek_cert = "/f", .ek_chain = { 1, { "/d" } },
+				.ak_handle = "0x81010002", .ek = "ecc-p256", .ek_cert = "/f", .ek_chain = { 1, { "/d" } },
 				.endorsement_auth_file = "/eb", .owner_auth_file = "/ob", .user = "other",
 				.interval_s = 1, .timeout_s = 2, .grace_s = 3, .log_level = "info" };
 	cleanup_conf struct conf c = { 0 };
@@ -92,6 +94,7 @@ static void test_precedence(void **state)
 	assert_string_equal(c.state_dir, "/t");
 	assert_int_equal(c.ak, AK_ECC_P256);
 	assert_int_equal(c.ak_handle, 0x81010002);
+	assert_int_equal(c.ek, EK_ECC_P256);
 	assert_string_equal(c.ek_cert, "/f");
 	assert_int_equal(c.n_ek_chain, 1);
 	assert_string_equal(c.ek_chain[0], "/d");
@@ -123,6 +126,7 @@ static void test_refused(void **state)
 		{ "{\"tcti\":\"a\",\"tcti\":\"b\"}", "" },
 		{ "{\"tcti\":1}", "tcti" },
 		{ "{\"ak\":\"p-521\"}", "p-521" },
+		{ "{\"ek\":\"rsa-3072\"}", "rsa-3072" },
 		{ "{\"ak_handle\":\"81010001\"}", "81010001" },
 		{ "{\"ak_handle\":\"0x81810000\"}", "0x81810000" },
 		{ "{\"ak_handle\":\"0x8101000g\"}", "" },
@@ -377,6 +381,7 @@ static void test_enrolment(void **state)
 	en.ek_sha256[3] = 7;
 	en.ek_name = (struct tpm_name){ .n = 34, .v = { 0x00, 0x0b, 1 } };
 	en.ak_name = (struct tpm_name){ .n = 34, .v = { 0x00, 0x0b, 2 } };
+	en.ek = EK_ECC_P384;
 	en.ak = AK_RSA_2048;
 	en.ak_handle = AK_HANDLE;
 	assert_ok(buf_add_str(&en.ca_pem, "the CA"));
@@ -389,12 +394,53 @@ static void test_enrolment(void **state)
 	assert_string_equal(back.verifier_url, en.verifier_url);
 	assert_memory_equal(back.ek_sha256, en.ek_sha256, 32);
 	assert_memory_equal(&back.ak_name, &en.ak_name, sizeof(en.ak_name));
+	assert_int_equal(back.ek, EK_ECC_P384);
 	assert_int_equal(back.ak, AK_RSA_2048);
 	assert_int_equal(back.ak_handle, AK_HANDLE);
 	assert_true(bytes_eq(buf_bytes(&back.ca_pem), BYTES_LIT("the CA")));
 	assert_int_equal(unlink("ca.pem"), 0);
 	assert_int_equal(enrolment_read(fd, &none, &why).code, E_LOCAL_NOT_FOUND);
 	assert_non_null(strstr(why.text, "ca.pem"));
+}
+
+/* One text for another in enrolment.json. */
+static void edit_enrolment(int fd, const char *was, const char *is)
+{
+	cleanup_buf struct buf b = BUF_INIT(4 * KIB), out = BUF_INIT(4 * KIB);
+	const uint8_t *at;
+	size_t before;
+
+	assert_ok(file_read(fd, "enrolment.json", &b));
+	at = memmem(b.p, b.n, was, strlen(was));
+	assert_non_null(at);
+	before = (size_t)(at - b.p);
+	assert_ok(buf_add(&out, BYTES(b.p, before)));
+	assert_ok(buf_add_str(&out, is));
+	assert_ok(buf_add(&out, BYTES(at + strlen(was), b.n - before - strlen(was))));
+	assert_ok(file_write(fd, "enrolment.json", buf_bytes(&out), 0600));
+}
+
+/* Which EK a host enrolled with: none is recorded by hosts of before there was a choice; "auto" is no kind. */
+static void test_enrolled_ek(void **state)
+{
+	struct enrolment en = ENROLMENT_INIT;
+	cleanup_fd int fd = fd_here();
+
+	(void)state;
+	strcpy(en.host_id, "h-00112233445566778899aabbccddeeff");
+	en.ek_name = (struct tpm_name){ .n = 34, .v = { 0x00, 0x0b, 1 } };
+	en.ak_name = en.ek_name;
+	en.ek = EK_ECC_P256;
+	assert_ok(enrolment_write(fd, &en));
+	edit_enrolment(fd, "\"ecc-p256\"", "\"auto\"");
+	assert_int_equal(enrolment_read(fd, &en, &why).code, E_PEER_UNSUPPORTED);
+	edit_enrolment(fd, "\"auto\"", "\"ecc-p521\"");
+	assert_int_equal(enrolment_read(fd, &en, &why).code, E_PEER_UNSUPPORTED);
+	edit_enrolment(fd, "\"ek\": \"ecc-p521\",", "");
+	en.ek = EK_AUTO;
+	assert_ok(enrolment_read(fd, &en, &why));
+	assert_int_equal(en.ek, EK_RSA_2048);
+	enrolment_done(&en);
 }
 
 int main(void)
@@ -405,7 +451,7 @@ int main(void)
 		IN_FOLDER(test_refused),	IN_FOLDER(test_options),       IN_FOLDER(test_instance_files),
 		IN_FOLDER(test_damaged_instance), IN_FOLDER(test_prune),       IN_FOLDER(test_instance_ids),
 		IN_FOLDER(test_processes),	IN_FOLDER(test_access_paths),  IN_FOLDER(test_users),
-		IN_FOLDER(test_enrolment),
+		IN_FOLDER(test_enrolment),	IN_FOLDER(test_enrolled_ek),
 	};
 
 	return cmocka_run_group_tests_name("attest-conf", tests, NULL, NULL);

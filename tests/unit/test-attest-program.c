@@ -318,6 +318,49 @@ static void test_enrol(void **unused)
 	assert_int_equal(verifier.n_enrolled, 2);
 }
 
+/* Each kind from enrolment to a run; a host stays with its own until it is replaced. */
+static void test_enrol_ecc(void **unused)
+{
+	cleanup_result struct result r;
+	struct harness_info info;
+	char hex[65], first[HOST_ID_LEN + 1];
+
+	(void)unused;
+	verb(&r, 0, "enrol", ENROL_ARGS, "--ek", "ecc-p384", "--json", NULL);
+	OK(harness_info(fixture_harness, 0, &info, &fixture_why));
+	OK(hex_encode(BYTES_ARR(info.ek_ecc_sha256), hex, sizeof(hex)));
+	expect_text(&r.out, hex);
+	memcpy(first, verifier.host_id, sizeof(first));
+	VERB(0, "run", RUN_ARGS, "--", "true", NULL);
+	VERB(0, "attest", NULL);
+	VERB(0, "enrol", ENROL_ARGS, NULL); /* auto: as before */
+	assert_string_equal(verifier.host_id, first);
+	result_done(&r);
+	verb(&r, 1, "enrol", ENROL_ARGS, "--ek", "ecc-p256", NULL);
+	expect_text(&r.err, "of kind ecc-p384");
+	VERB(0, "enrol", ENROL_ARGS, "--ek", "ecc-p256", "--replace", NULL);
+	assert_string_not_equal(verifier.host_id, first);
+	VERB(0, "run", RUN_ARGS, "--", "true", NULL);
+	VERB(0, "attest", NULL);
+	VERB(2, "enrol", ENROL_ARGS, "--ek", NULL);
+	VERB(3, "enrol", ENROL_ARGS, "--ek", "rsa", NULL);
+}
+
+/* Where the certificate comes from a file, its key says which EK it is of. */
+static void test_enrol_with_ecc_certificate(void **unused)
+{
+	cleanup_result struct result r;
+	struct harness_info info;
+	char hex[65], path[256];
+
+	(void)unused;
+	(void)snprintf(path, sizeof(path), "%s/ek-ecc.pem", harness_tpm_dir(fixture_harness, 0));
+	verb(&r, 0, "enrol", ENROL_ARGS, "--ek-cert", path, "--json", NULL);
+	OK(harness_info(fixture_harness, 0, &info, &fixture_why));
+	OK(hex_encode(BYTES_ARR(info.ek_ecc_sha256), hex, sizeof(hex)));
+	expect_text(&r.out, hex);
+}
+
 static void test_enrol_needs_a_verified_peer(void **unused)
 {
 	cleanup_result struct result r;
@@ -871,6 +914,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_enrol, fresh, leave),
+		cmocka_unit_test_setup_teardown(test_enrol_ecc, fresh, leave),
+		cmocka_unit_test_setup_teardown(test_enrol_with_ecc_certificate, fresh, leave),
 		cmocka_unit_test_setup_teardown(test_enrol_needs_a_verified_peer, fresh, leave),
 		TEST(test_pins),
 		TEST(test_attest),

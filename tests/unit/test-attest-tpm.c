@@ -36,7 +36,7 @@ static struct err cycle(struct tpm *tpm, const struct tpm_name *ak_name)
 	struct err e;
 
 	ek_certs_init(&certs);
-	if (failed(e = ek_open(tpm, &ek)) || failed(e = ek_certs_from_nv(tpm, &certs)) ||
+	if (failed(e = ek_open(tpm, EK_RSA_2048, &ek)) || failed(e = ek_certs_from_nv(tpm, EK_RSA_2048, &certs)) ||
 	    failed(e = ek_session(&ek, &ek.name, &session)) || failed(e = boot_read(tpm, &boot)) ||
 	    failed(e = wkey_create(tpm, &session, &blob, &wkey_name)) || failed(e = wkey_load(tpm, &blob, &key)) ||
 	    failed(e = ak_open(tpm, &spec, &session, &ak)) ||
@@ -348,7 +348,7 @@ static void test_workload_key(void **state)
 
 	(void)state;
 	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-	OK(ek_open(tpm, &ek));
+	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	OK(ek_session(&ek, &ek.name, &session));
 	OK(wkey_create(tpm, &session, &blob, &name));
 	OK(wkey_load(tpm, &blob, &key));
@@ -378,7 +378,7 @@ static void test_many_signatures(void **state)
 
 	(void)state;
 	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-	OK(ek_open(tpm, &ek));
+	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	OK(ek_session(&ek, &ek.name, &session));
 	OK(wkey_create(tpm, &session, &blob, &name));
 	OK(wkey_load(tpm, &blob, &key));
@@ -412,7 +412,7 @@ static void test_secrets_stay_off_the_bus(void **state)
 	fault_tcti_init(&f, tcti);
 	f.listens = true;
 	OK(tpm_open_tcti(fault_tcti_context(&f), &fixture_why, &tpm));
-	OK(ek_open(tpm, &ek));
+	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	OK(ek_session_first(&ek, &session));
 	OK(ak_open(tpm, &spec, &session, &ak));
 	OK(tpm_public_parse(buf_bytes(&ek.public_area), &public));
@@ -442,6 +442,54 @@ static void test_secrets_stay_off_the_bus(void **state)
 	fixture_disconnect(&tcti);
 }
 
+/* Session, activation, key: what enrolment and a start need of an EK of this kind, with no more than three slots. */
+static void use_ek(struct tpm *tpm, enum ek_kind kind)
+{
+	static const uint8_t secret[32] = { 5, 6, 7 };
+	const struct ak_spec spec = { AK_ECC_P256, AK_HANDLE, NULL };
+	cleanup_buf struct buf credential = BUF_INIT(1024), wrapped = BUF_INIT(1024), released = BUF_INIT(64);
+	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
+	cleanup_wkey_blob struct wkey_blob blob = WKEY_BLOB_INIT;
+	cleanup_ek struct ek ek = EK_INIT;
+	cleanup_ak struct ak ak = AK_INIT;
+	struct tpm_public public;
+	struct tpm_name name;
+
+	OK(ek_open(tpm, kind, &ek));
+	assert_int_equal(ek.by_password, kind == EK_ECC_P384);
+	OK(tpm_public_parse(buf_bytes(&ek.public_area), &public));
+	assert_int_equal(ek_kind_of(&public), kind);
+	OK(ek_session(&ek, &ek.name, &session));
+	OK(ak_open(tpm, &spec, &session, &ak));
+	OK(tpm_make_credential(&public, &ak.name, BYTES_ARR(secret), &credential, &wrapped));
+	OK(ek_activate(&ek, &ak.handle, &session, buf_bytes(&credential), buf_bytes(&wrapped), &released));
+	assert_true(bytes_eq(buf_bytes(&released), BYTES_ARR(secret)));
+	/* For another key than the AK the TPM does not release it. */
+	credential.p[credential.n - 1] ^= 1;
+	FAILS(E_LOCAL_TPM, ek_activate(&ek, &ak.handle, &session, buf_bytes(&credential), buf_bytes(&wrapped),
+				       &released));
+	ek_done(&ek);
+	OK(wkey_create(tpm, &session, &blob, &name));
+}
+
+static void test_ek_kinds(void **state)
+{
+	static const enum ek_kind kinds[] = { EK_RSA_2048, EK_ECC_P384, EK_ECC_P256 };
+	TSS2_TCTI_CONTEXT *tcti;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(kinds); i++) {
+		cleanup_tpm struct tpm *tpm = NULL;
+
+		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		use_ek(tpm, kinds[i]);
+		FAILS(E_BUG, ek_open(tpm, EK_AUTO, &(struct ek)EK_INIT));
+	}
+	tcti = fixture_connect();
+	assert_int_equal(fixture_loaded(tcti), 0);
+	fixture_disconnect(&tcti);
+}
+
 static void test_no_session_with_another_ek(void **state)
 {
 	cleanup_tpm struct tpm *tpm = NULL;
@@ -451,7 +499,7 @@ static void test_no_session_with_another_ek(void **state)
 
 	(void)state;
 	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-	OK(ek_open(tpm, &ek));
+	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	other = ek.name;
 	other.v[5] ^= 1;
 	FAILS(E_AUTH_CONFLICT, ek_session(&ek, &other, &session));
@@ -470,8 +518,8 @@ static void test_ek_certificate(void **state)
 	(void)state;
 	ek_certs_init(&certs);
 	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-	OK(ek_open(tpm, &ek));
-	OK(ek_certs_from_nv(tpm, &certs));
+	OK(ek_open(tpm, EK_RSA_2048, &ek));
+	OK(ek_certs_from_nv(tpm, EK_RSA_2048, &certs));
 	assert_int_equal(certs.n_chain, 0);
 	OK(cert_from_der(buf_bytes(&certs.leaf), &cert, NULL));
 	OK(cert_key(cert, &certified));
@@ -724,10 +772,92 @@ static void test_ek_chain_from_nv(void **state)
 	define_nv(EK_NV_CHAIN_FIRST + 1, BYTES(all.p + cert_der(issuer).n - 5, all.n - cert_der(issuer).n + 5),
 		  TPMA_NV_OWNERREAD);
 	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-	OK(ek_certs_from_nv(tpm, &certs));
+	OK(ek_certs_from_nv(tpm, EK_RSA_2048, &certs));
 	assert_int_equal(certs.n_chain, 2);
 	assert_true(bytes_eq(buf_bytes(&certs.chain[0]), cert_der(issuer)));
 	assert_true(bytes_eq(buf_bytes(&certs.chain[1]), cert_der(root)));
+}
+
+static void remove_nv(TPM2_HANDLE index)
+{
+	TSS2_TCTI_CONTEXT *tcti = fixture_connect();
+	ESYS_CONTEXT *esys = NULL;
+	ESYS_TR nv;
+
+	assert_int_equal(Esys_Initialize(&esys, tcti, NULL), TSS2_RC_SUCCESS);
+	assert_int_equal(Esys_TR_FromTPMPublic(esys, index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &nv),
+			 TSS2_RC_SUCCESS);
+	assert_int_equal(Esys_NV_UndefineSpace(esys, ESYS_TR_RH_PLATFORM, nv, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+					       ESYS_TR_NONE),
+			 TSS2_RC_SUCCESS);
+	Esys_Finalize(&esys);
+	fixture_disconnect(&tcti);
+}
+
+static enum ek_kind chosen(void)
+{
+	cleanup_tpm struct tpm *tpm = NULL;
+	enum ek_kind kind;
+
+	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(ek_choose(tpm, &kind));
+	return kind;
+}
+
+/* By certificate, in the order of the enum. Takes certificates away: among the last. */
+static void test_ek_choice(void **state)
+{
+	(void)state;
+	assert_int_equal(chosen(), EK_RSA_2048);
+	remove_nv(ek_kind_info(EK_RSA_2048)->nv_cert);
+	define_nv(ek_kind_info(EK_ECC_P256)->nv_cert, BYTES_LIT("some certificate"), TPMA_NV_AUTHREAD);
+	assert_int_equal(chosen(), EK_ECC_P384);
+	remove_nv(ek_kind_info(EK_ECC_P384)->nv_cert);
+	assert_int_equal(chosen(), EK_ECC_P256);
+}
+
+static struct tpm_name name_of_ek(struct tpm *tpm, enum ek_kind kind, bool persistent)
+{
+	cleanup_ek struct ek ek = EK_INIT;
+
+	OK(ek_open(tpm, kind, &ek));
+	assert_int_equal(ek.persistent, persistent);
+	return ek.name;
+}
+
+/* The same key again by template, once TPM2_Clear has taken the persistent ones away. */
+static void test_ecc_ek_after_clear(void **state)
+{
+	static const enum ek_kind kinds[] = { EK_ECC_P384, EK_ECC_P256 };
+	struct tpm_name name[2];
+
+	(void)state;
+	for (size_t i = 0; i < array_len(kinds); i++) {
+		cleanup_tpm struct tpm *tpm = NULL;
+		cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
+		cleanup_ek struct ek ek = EK_INIT;
+
+		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(ek_open(tpm, kinds[i], &ek));
+		name[i] = ek.name;
+		if (!ek.persistent) {
+			OK(ek_session_first(&ek, &session));
+			OK(ek_persist(&ek, &session));
+		}
+		tpm_handle_done(&session);
+		ek_done(&ek);
+		(void)name_of_ek(tpm, kinds[i], true);
+	}
+	OK(harness_clear(fixture_harness, 0, &fixture_why));
+	for (size_t i = 0; i < array_len(kinds); i++) {
+		cleanup_tpm struct tpm *tpm = NULL;
+		struct tpm_name again;
+
+		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		again = name_of_ek(tpm, kinds[i], false);
+		assert_true(bytes_eq(tpm_name_bytes(&again), tpm_name_bytes(&name[i])));
+	}
+	OK(harness_replace(fixture_harness, 0, &fixture_why)); /* another one, with keys and certificates */
 }
 
 /* Last, because TPM2_Clear takes the persistent keys away. */
@@ -744,7 +874,7 @@ static void test_after_clear(void **state)
 		cleanup_ak struct ak ak = AK_INIT;
 
 		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-		OK(ek_open(tpm, &ek));
+		OK(ek_open(tpm, EK_RSA_2048, &ek));
 		assert_true(ek.persistent);
 		OK(ak_open(tpm, &spec, NULL, &ak));
 		ek_name = ek.name;
@@ -759,34 +889,34 @@ static void test_after_clear(void **state)
 		cleanup_ak struct ak ak = AK_INIT;
 
 		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-		OK(ek_open(tpm, &ek));
+		OK(ek_open(tpm, EK_RSA_2048, &ek));
 		assert_false(ek.persistent);
 		assert_true(bytes_eq(tpm_name_bytes(&ek.name), tpm_name_bytes(&ek_name)));
 		OK(ek_session(&ek, &ek_name, &session));
 		OK(ak_open(tpm, &spec, &session, &ak));
 		OK(ek_persist(&ek, &session));
 		ek_done(&ek);
-		OK(ek_open(tpm, &again));
+		OK(ek_open(tpm, EK_RSA_2048, &again));
 		assert_true(again.persistent);
 		assert_true(bytes_eq(tpm_name_bytes(&again.name), tpm_name_bytes(&ek_name)));
 	}
 	OK(harness_clear(fixture_harness, 0, &fixture_why));
-	define_nv(EK_NV_NONCE, BYTES_ARR(nonce), TPMA_NV_AUTHREAD);
+	define_nv(ek_kind_info(EK_RSA_2048)->nv_nonce, BYTES_ARR(nonce), TPMA_NV_AUTHREAD);
 	{
 		cleanup_tpm struct tpm *tpm = NULL;
 		cleanup_ek struct ek ek = EK_INIT;
 
 		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-		OK(ek_open(tpm, &ek));
+		OK(ek_open(tpm, EK_RSA_2048, &ek));
 		assert_false(bytes_eq(tpm_name_bytes(&ek.name), tpm_name_bytes(&ek_name)));
 	}
-	define_nv(EK_NV_TEMPLATE, BYTES_LIT("no template"), TPMA_NV_AUTHREAD);
+	define_nv(ek_kind_info(EK_RSA_2048)->nv_template, BYTES_LIT("no template"), TPMA_NV_AUTHREAD);
 	{
 		cleanup_tpm struct tpm *tpm = NULL;
 		cleanup_ek struct ek ek = EK_INIT;
 
 		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
-		FAILS(E_LOCAL_TPM, ek_open(tpm, &ek));
+		FAILS(E_LOCAL_TPM, ek_open(tpm, EK_RSA_2048, &ek));
 	}
 }
 
@@ -816,6 +946,7 @@ int main(void)
 		cmocka_unit_test(test_workload_key),
 		cmocka_unit_test(test_many_signatures),
 		cmocka_unit_test(test_secrets_stay_off_the_bus),
+		cmocka_unit_test(test_ek_kinds),
 		cmocka_unit_test(test_no_session_with_another_ek),
 		cmocka_unit_test(test_ek_certificate),
 		cmocka_unit_test(test_ek_certificates_from_files),
@@ -824,6 +955,8 @@ int main(void)
 		cmocka_unit_test(test_hierarchies_with_passwords),
 		cmocka_unit_test(test_boot),
 		cmocka_unit_test(test_ek_chain_from_nv),
+		cmocka_unit_test(test_ek_choice),
+		cmocka_unit_test(test_ecc_ek_after_clear),
 		cmocka_unit_test(test_after_clear),
 	};
 
