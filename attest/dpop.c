@@ -8,7 +8,7 @@
 #include "base/text.h"
 
 #define JTI_BYTES 16
-
+#define NAMED_MAX 4 /* instances that a refusal names */
 
 static struct err claims_of(const struct dpop *d, json_t **ret)
 {
@@ -68,6 +68,41 @@ static struct err sign_in_tpm(struct host *h, const struct wkey_blob *blob, cons
 	return jws_sign(&signer, "dpop+jwt", jwk, claims, ret);
 }
 
+/* Names of some instances, for people. */
+struct named {
+	size_t n;
+	char text[NAMED_MAX * (INSTANCE_HEX_LEN + 2) + 1];
+};
+
+static void name_instance(void *ctx, const uint8_t id[INSTANCE_ID_LEN])
+{
+	struct named *x = ctx;
+	char hex[INSTANCE_HEX_LEN + 1];
+	size_t used = strlen(x->text);
+
+	instance_id_format(id, hex);
+	if (x->n++ < NAMED_MAX)
+		(void)snprintf(x->text + used, sizeof(x->text) - used, "%s%s", used == 0 ? "" : ", ", hex);
+}
+
+/* Whoever asks has mistaken the id, or the instance has ended: a "no", and what there is instead. */
+static struct err no_such_instance(struct host *h, const uint8_t id[INSTANCE_ID_LEN])
+{
+	char hex[INSTANCE_HEX_LEN + 1];
+	struct named there = { 0 };
+	struct err e;
+
+	instance_id_format(id, hex);
+	if (failed(e = instance_each(h->state_fd, name_instance, &there)))
+		return e;
+	if (there.n == 0)
+		reason_set(&h->why, "there is no instance %s on this host, and no other (assay-attest status lists them)", hex);
+	else
+		reason_set(&h->why, "there is no instance %s on this host, but %s%s (assay-attest status lists them)", hex,
+			   there.text, there.n > NAMED_MAX ? " and others" : "");
+	return ERR(E_AUTH_UNKNOWN);
+}
+
 struct err dpop_proof(struct host *h, const struct dpop *d, struct buf *ret)
 {
 	cleanup_wkey_blob struct wkey_blob blob = WKEY_BLOB_INIT;
@@ -77,7 +112,7 @@ struct err dpop_proof(struct host *h, const struct dpop *d, struct buf *ret)
 
 	e = instance_read(h->state_fd, d->instance, &i, &blob, &h->why);
 	if (e.code == E_LOCAL_NOT_FOUND)
-		reason_set(&h->why, "there is no such instance on this host (see assay-attest status)");
+		return no_such_instance(h, d->instance);
 	if (failed(e) || failed(e = claims_of(d, &claims)) || failed(e = jwk_of(&blob, &jwk)))
 		return e;
 	return sign_in_tpm(h, &blob, jwk, claims, ret);

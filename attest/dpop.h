@@ -12,7 +12,7 @@ struct dpop {
 	const char *token;        /* access token whose hash goes along, or NULL */
 };
 
-/* The compact JWT, appended. One visit to the TPM. E_LOCAL_NOT_FOUND: no such instance here. */
+/* The compact JWT, appended. One visit to the TPM. E_AUTH_UNKNOWN: no such instance here. */
 must_check struct err dpop_proof(struct host *h, const struct dpop *d, struct buf *ret);
 
 #endif

@@ -51,6 +51,8 @@ must_check struct err instance_write(int state_fd, const struct instance *i, con
 /* ret: {0}. key: WKEY_BLOB_INIT, or NULL. E_LOCAL_NOT_FOUND; E_PEER_* for damaged files. */
 must_check struct err instance_read(int state_fd, const uint8_t id[INSTANCE_ID_LEN], struct instance *ret,
 				    struct wkey_blob *key, struct reason *reterr);
+/* Calls take() for each folder that is whole, in no particular order. */
+must_check struct err instance_each(int state_fd, void (*take)(void *ctx, const uint8_t id[INSTANCE_ID_LEN]), void *ctx);
 /* E_OK where it is gone already. */
 must_check struct err instance_remove(int state_fd, const uint8_t id[INSTANCE_ID_LEN]);
 /* Removes every folder that keep() does not want, half-written ones included. */

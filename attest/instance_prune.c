@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Removal of instances' folders. */
+/* Instances' folders: the list of them, and removal. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +56,24 @@ struct err instance_remove(int state_fd, const uint8_t id[INSTANCE_ID_LEN])
 	instance_id_format(id, hex);
 	(void)snprintf(path, sizeof(path), "instances/%s", hex);
 	return remove_folder(state_fd, path);
+}
+
+struct err instance_each(int state_fd, void (*take)(void *ctx, const uint8_t id[INSTANCE_ID_LEN]), void *ctx)
+{
+	cleanup_dir DIR *d = NULL;
+	struct err e = list_open(state_fd, "instances", &d);
+
+	if (e.code == E_LOCAL_NOT_FOUND)
+		return ERR(E_OK);
+	if (failed(e))
+		return e;
+	for (const struct dirent *entry; (entry = readdir(d)) != NULL;) {
+		uint8_t id[INSTANCE_ID_LEN];
+
+		if (!failed(instance_id_parse(entry->d_name, id)))
+			take(ctx, id);
+	}
+	return ERR(E_OK);
 }
 
 struct err instance_prune(int state_fd, bool (*keep)(void *ctx, const uint8_t id[INSTANCE_ID_LEN]), void *ctx)

@@ -801,15 +801,23 @@ static void test_token(void **unused)
 	expect_text(&r.err, "not yours");
 	VERB(2, "token", "--instance", id, NULL);
 	VERB(2, "token", "--instance", "XYZ", "--scope", "a", "--resource", "b", "--task", "c", "--expected", "1", NULL);
-	VERB(3, "token", "--instance", "00000000000000000000000000000000", "--scope", "a", "--resource", "b", "--task",
+	result_done(&r);
+	verb(&r, 1, "token", "--instance", "00000000000000000000000000000000", "--scope", "a", "--resource", "b", "--task",
 	     "c", "--expected", "1", NULL);
+	expect_text(&r.err, "no instance 00000000000000000000000000000000");
+	expect_text(&r.err, id); /* the one that there is */
+	expect_text(&r.err, "assay-attest status");
 	FAKE_VERIFIER_WITH(&verifier, verifier.status = "warning");
 	assert_int_equal(kill(p.pid, SIGTERM), 0);
 	result_done(&r);
 	finish(&p, &r);
 	expect_status(&r, 128 + SIGTERM);
 	/* Its key is gone with it. */
-	VERB(3, "proof", "--instance", id, "--method", "GET", "--url", "https://a/", NULL);
+	result_done(&r);
+	verb(&r, 1, "proof", "--json", "--instance", id, "--method", "GET", "--url", "https://a/", NULL);
+	expect_text(&r.err, "and no other");
+	expect_text(&r.out, "\"error\":\"E_AUTH_UNKNOWN\"");
+	expect_text(&r.out, "\"outcome\":\"refused\"");
 }
 
 static void test_proof(void **unused)
