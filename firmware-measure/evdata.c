@@ -158,10 +158,9 @@ static enum evdata_cover candidate(const struct evlog_event *ev, uint8_t name[64
 struct err evdata_verify(const struct evlog_event *ev, enum digest_id bank, struct evdata *ret)
 {
 	struct evdata d = { .ev = ev, .bank = bank };
-	enum evdata_cover cover;
 	struct digest got;
-	struct bytes part;
 	uint8_t name[64];
+	bool part_first;
 	struct err e;
 
 	if ((unsigned)bank >= N_DIGESTS)
@@ -172,18 +171,20 @@ struct err evdata_verify(const struct evlog_event *ev, enum digest_id bank, stru
 		*ret = d;
 		return ERR(E_OK);
 	}
-	if (failed(e = digest_one(bank, ev->data, &got)))
-		return e;
-	if (bytes_eq(digest_bytes(&got), ev->digest[bank])) {
-		d.cover = EVDATA_COVER_ALL;
-	} else {
-		cover = candidate(ev, name, &part);
-		if (cover != EVDATA_COVER_NONE) {
-			if (failed(e = digest_one(bank, part, &got)))
-				return e;
-			if (bytes_eq(digest_bytes(&got), ev->digest[bank]))
-				d.cover = cover;
-		}
+	/* GRUB's text is nearly always measured without its prefix: the more likely of two hashes comes first. */
+	part_first = ev->type == EV_IPL;
+	for (int i = 0; i < 2 && d.cover == EVDATA_COVER_NONE; i++) {
+		enum evdata_cover cover = EVDATA_COVER_ALL;
+		struct bytes part = ev->data;
+
+		if ((i == 0) == part_first)
+			cover = candidate(ev, name, &part);
+		if (cover == EVDATA_COVER_NONE)
+			continue;
+		if (failed(e = digest_one(bank, part, &got)))
+			return e;
+		if (bytes_eq(digest_bytes(&got), ev->digest[bank]))
+			d.cover = cover;
 	}
 	d.verified = d.cover != EVDATA_COVER_NONE;
 	*ret = d;
