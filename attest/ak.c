@@ -134,13 +134,15 @@ struct err ak_open(struct tpm *tpm, const struct ak_spec *spec, const struct tpm
 	cleanup_ak struct ak there = AK_INIT;
 	struct err e;
 
-	if (failed(e = tpm_persistent(tpm, spec->handle, &there.handle, &there.public_area, &there.name)))
+	e = spec->enrolled != NULL ?
+		    tpm_persistent_signer(tpm, spec->handle, &there.handle, &there.name) :
+		    tpm_persistent(tpm, spec->handle, &there.handle, &there.public_area, &there.name);
+	if (failed(e))
 		return e;
 	if (there.handle.tpm != NULL && spec->enrolled != NULL) {
 		if (!is_ours(spec, &there.name))
 			return occupied(tpm, spec);
 		tpm_handle_move(&ret->handle, &there.handle);
-		buf_move(&ret->public_area, &there.public_area);
 		ret->name = there.name;
 		return ERR(E_OK);
 	}

@@ -28,7 +28,7 @@ const char *ak_kind_name(enum ak_kind kind);
 
 struct ak {
 	struct tpm_handle handle;
-	struct buf public_area; /* TPMT_PUBLIC */
+	struct buf public_area; /* TPMT_PUBLIC; empty for an enrolled one that is persistent */
 	struct tpm_name name;
 };
 #define AK_INIT { .handle = TPM_HANDLE_NONE, .public_area = BUF_INIT(LIMIT_TPM2B) }

@@ -122,8 +122,7 @@ static struct err collect(struct host *h, const struct challenge_request *q, con
 		return e;
 	c = (struct collect){
 		.tpm = v.tpm, .state_fd = h->state_fd, .host_id = h->enrolment.host_id, .issuer = h->enrolment.issuer,
-		.ek = h->enrolment.ek, .ek_name = &h->enrolment.ek_name, .challenge = ch, .boot = &v.boot, .ak = &ak,
-		.workload = &v.workload,
+		.challenge = ch, .boot = &v.boot, .ak = &ak, .workload = &v.workload,
 	};
 	return collect_evidence(&c, ret);
 }

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "attest/ek.h"
 #include "attest/instance.h"
+#include "attest/tpm_session.h"
 #include "base/log.h"
 
 /* A workload key with the AK's word for it; owns what struct evidence borrows. */
@@ -253,18 +253,13 @@ static struct err add_keys(struct work *k)
 {
 	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
 	const struct workload *w = k->c->workload;
-	cleanup_ek struct ek ek = EK_INIT;
 	struct err e;
 
 	for (size_t i = 0; i < w->n_live; i++) {
 		if (is_known(k->c->challenge, w->live[i].id))
 			continue;
-		if (session.tpm == NULL) {
-			if (failed(e = ek_open(k->c->tpm, k->c->ek, &ek)) ||
-			    failed(e = ek_session(&ek, k->c->ek_name, &session)))
-				return e;
-			ek_done(&ek); /* its slot, where it is no persistent one */
-		}
+		if (session.tpm == NULL && failed(e = session_hmac(k->c->tpm, NULL, &session)))
+			return e;
 		if (failed(e = add_key(k, &w->live[i], &session)))
 			return e;
 	}

@@ -12,7 +12,6 @@
 #define ASSAY_ATTEST_COLLECT_H
 
 #include "attest/ak.h"
-#include "attest/ek_kind.h"
 #include "attest/workload.h"
 #include "protocol/messages.h"
 
@@ -22,8 +21,6 @@ struct collect {
 	struct tpm *tpm;
 	int state_fd;                     /* keys of instances are read from there */
 	const char *host_id, *issuer;     /* as pinned at enrolment */
-	enum ek_kind ek;
-	const struct tpm_name *ek_name;   /* enrolled; salts the session that certifies keys */
 	const struct challenge *challenge;
 	const struct boot *boot;          /* of this connection */
 	const struct ak *ak;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "attest/tpm_session.h"
 #include "base/file.h"
 #include "base/jose.h"
 #include "base/text.h"
@@ -62,7 +63,7 @@ static struct err sign_in_tpm(struct host *h, const struct wkey_blob *blob, cons
 	const struct jws_signer signer = { .alg = "ES256", .sign = sign, .ctx = &s };
 	struct err e;
 
-	if (failed(e = visit_begin(h, &v)) || failed(e = visit_session(&v, &session)) ||
+	if (failed(e = visit_begin(h, &v)) || failed(e = session_hmac(v.tpm, NULL, &session)) ||
 	    failed(e = wkey_load(v.tpm, blob, &key)))
 		return e;
 	return jws_sign(&signer, "dpop+jwt", jwk, claims, ret);

@@ -58,6 +58,13 @@ static struct err to_json(const struct instance *i, struct buf *ret)
 	return json_write(j, ret);
 }
 
+static struct err put(int folder, const char *name, struct bytes data)
+{
+	cleanup_fd int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? ERR(E_LOCAL_IO) : fd_write_all(fd, data);
+}
+
 struct err instance_write(int state_fd, const struct instance *i, const struct wkey_blob *key)
 {
 	char hex[INSTANCE_HEX_LEN + 1], temporary[NAME_MAX_LEN];
@@ -72,14 +79,12 @@ struct err instance_write(int state_fd, const struct instance *i, const struct w
 	if (mkdirat(folder, temporary, 0700) != 0)
 		return ERR(E_LOCAL_IO);
 	if (failed(e = dir_open(folder, temporary, &fd)) ||
-	    failed(e = file_create(fd, "key.pub", buf_bytes(&key->public_area), 0600)) ||
-	    failed(e = file_create(fd, "key.priv", buf_bytes(&key->private), 0600)) ||
-	    failed(e = file_create(fd, "auth", buf_bytes(&key->auth), 0600)) ||
-	    failed(e = file_create(fd, "instance.json", buf_bytes(&json), 0600)))
+	    failed(e = put(fd, "key.pub", buf_bytes(&key->public_area))) ||
+	    failed(e = put(fd, "key.priv", buf_bytes(&key->private))) ||
+	    failed(e = put(fd, "auth", buf_bytes(&key->auth))) ||
+	    failed(e = put(fd, "instance.json", buf_bytes(&json))))
 		return e;
-	if (renameat(folder, temporary, folder, hex) != 0 || fsync(folder) != 0)
-		return ERR(E_LOCAL_IO);
-	return ERR(E_OK);
+	return renameat(folder, temporary, folder, hex) == 0 ? ERR(E_OK) : ERR(E_LOCAL_IO);
 }
 
 static struct err dup_str(const char *s, char **ret)

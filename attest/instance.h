@@ -46,7 +46,12 @@ void instance_done(struct instance *i);
 must_check struct err instance_id_parse(const char *hex, uint8_t ret[INSTANCE_ID_LEN]);
 void instance_id_format(const uint8_t id[INSTANCE_ID_LEN], char ret[INSTANCE_HEX_LEN + 1]);
 
-/* Writes the folder whole or not at all. E_LOCAL_*. */
+/*
+ * Writes the folder whole or not at all, as far as processes can see. It is not
+ * forced to disk: when the machine stops, what is lost is of an earlier boot, whose
+ * keys the TPM has forgotten; and an instance of the log without a folder is ended.
+ * E_LOCAL_*.
+ */
 must_check struct err instance_write(int state_fd, const struct instance *i, const struct wkey_blob *key);
 /* ret: {0}. key: WKEY_BLOB_INIT, or NULL. E_LOCAL_NOT_FOUND; E_PEER_* for damaged files. */
 must_check struct err instance_read(int state_fd, const uint8_t id[INSTANCE_ID_LEN], struct instance *ret,

@@ -116,6 +116,13 @@ static inline void cleanup_esys_(void *p)
 must_check struct err tpm_persistent(struct tpm *tpm, TPM2_HANDLE handle, struct tpm_handle *ret_handle,
 				     struct buf *ret_public, struct tpm_name *ret_name);
 
+/*
+ * The same without the public area, for a key that only signs: the Name is the one
+ * that the TPM says. A false one gives signatures that no verifier accepts.
+ */
+must_check struct err tpm_persistent_signer(struct tpm *tpm, TPM2_HANDLE handle, struct tpm_handle *ret_handle,
+					    struct tpm_name *ret_name);
+
 /* Creates a primary object with an empty authValue. session authorises with the hierarchy's password. */
 must_check struct err tpm_create_primary(struct tpm *tpm, ESYS_TR hierarchy, ESYS_TR session,
 					 const TPM2B_PUBLIC *template, struct tpm_handle *ret_handle,

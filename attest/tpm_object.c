@@ -54,11 +54,9 @@ static struct err same_object(const struct tpm_handle *h, const struct tpm_name 
 	return ERR(E_OK);
 }
 
-struct err tpm_persistent(struct tpm *tpm, TPM2_HANDLE handle, struct tpm_handle *ret_handle, struct buf *ret_public,
-			  struct tpm_name *ret_name)
+/* *ret stays empty where there is nothing at the handle. */
+static struct err open_persistent(struct tpm *tpm, TPM2_HANDLE handle, struct tpm_handle *ret)
 {
-	cleanup_tpm_handle struct tpm_handle h = TPM_HANDLE_NONE;
-	cleanup_esys TPM2B_PUBLIC *public = NULL;
 	struct tpm_retry again = { 0 };
 	TPML_HANDLE there;
 	struct err e;
@@ -74,7 +72,40 @@ struct err tpm_persistent(struct tpm *tpm, TPM2_HANDLE handle, struct tpm_handle
 	while (tpm_again(&again, rc));
 	if (failed(e = tpm_result(tpm, rc, "TPM2_ReadPublic")))
 		return e;
-	tpm_handle_set(&h, tpm, tr, true);
+	tpm_handle_set(ret, tpm, tr, true);
+	return ERR(E_OK);
+}
+
+struct err tpm_persistent_signer(struct tpm *tpm, TPM2_HANDLE handle, struct tpm_handle *ret_handle,
+				 struct tpm_name *ret_name)
+{
+	cleanup_tpm_handle struct tpm_handle h = TPM_HANDLE_NONE;
+	cleanup_esys TPM2B_NAME *name = NULL;
+	struct err e;
+
+	if (failed(e = open_persistent(tpm, handle, &h)) || h.tpm == NULL)
+		return e;
+	if (failed(e = tpm_result(tpm, Esys_TR_GetName(tpm->esys, h.tr, &name), "Esys_TR_GetName")))
+		return e;
+	if (failed(e = tpm_name_parse(BYTES(name->name, name->size), ret_name))) {
+		reason_set(tpm->why, "the object at 0x%x has no Name that Assay knows", handle);
+		return e;
+	}
+	tpm_handle_move(ret_handle, &h);
+	return ERR(E_OK);
+}
+
+struct err tpm_persistent(struct tpm *tpm, TPM2_HANDLE handle, struct tpm_handle *ret_handle, struct buf *ret_public,
+			  struct tpm_name *ret_name)
+{
+	cleanup_tpm_handle struct tpm_handle h = TPM_HANDLE_NONE;
+	cleanup_esys TPM2B_PUBLIC *public = NULL;
+	struct tpm_retry again = { 0 };
+	struct err e;
+	TSS2_RC rc;
+
+	if (failed(e = open_persistent(tpm, handle, &h)) || h.tpm == NULL)
+		return e;
 	do
 		rc = Esys_ReadPublic(tpm->esys, h.tr, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &public, NULL, NULL);
 	while (tpm_again(&again, rc));

@@ -5,7 +5,10 @@
  * A session that is salted with a key of the TPM keeps passwords off the bus
  * (they only enter HMACs) and encrypts the first parameter of a command or of
  * its answer with AES-128-CFB where asked to. Without a salt key the HMACs still
- * hide a password, but whoever listens can try candidates offline.
+ * hide a password, but whoever listens can try candidates offline. So sessions are
+ * salted where a password or a secret parameter is at stake (hierarchies, activation,
+ * the making of a workload key). To use a workload key none is: its authValue is 256
+ * random bits, there is nothing to try, and nothing is encrypted.
  *
  * Source: TCG TPM 2.0 Library, Part 1, 19.6 and 21; Part 3, 11.1.
  */

@@ -44,7 +44,7 @@ must_check struct err wkey_create(struct tpm *tpm, const struct tpm_handle *sess
  */
 must_check struct err wkey_load(struct tpm *tpm, const struct wkey_blob *blob, struct tpm_handle *ret);
 
-/* Raw r||s, each padded to 32 bytes, over the SHA-256 of data. session: salted with the EK. Appended. */
+/* Raw r||s, each padded to 32 bytes, over the SHA-256 of data. session: HMAC, with or without salt. Appended. */
 must_check struct err wkey_sign(const struct tpm_handle *key, const struct tpm_handle *session, struct bytes data,
 				struct buf *ret);
 

@@ -226,7 +226,7 @@ static void show(struct bench *b, const struct challenge *ch, struct visit *v, s
 	cleanup_ak struct ak ak = AK_INIT;
 	struct collect c = {
 		.tpm = v->tpm, .state_fd = b->host.state_fd, .host_id = en->host_id, .issuer = en->issuer,
-		.ek = EK_RSA_2048, .ek_name = &en->ek_name, .challenge = ch, .boot = &v->boot, .ak = &ak, .workload = &v->workload,
+		.challenge = ch, .boot = &v->boot, .ak = &ak, .workload = &v->workload,
 	};
 
 	start_clock(b);

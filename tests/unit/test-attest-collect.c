@@ -94,7 +94,7 @@ static struct err try_collect(struct bench *b, struct buf *ret)
 {
 	const struct collect c = {
 		.tpm = b->tpm, .state_fd = dir_fd, .host_id = "h-00000000000000000000000000000000", .issuer = ISSUER,
-		.ek = EK_RSA_2048, .ek_name = &b->ek.name, .challenge = challenge, .boot = &b->boot, .ak = &b->ak, .workload = &b->w,
+		.challenge = challenge, .boot = &b->boot, .ak = &b->ak, .workload = &b->w,
 	};
 
 	return collect_evidence(&c, ret);

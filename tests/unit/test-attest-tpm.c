@@ -397,7 +397,8 @@ static void test_secrets_stay_off_the_bus(void **state)
 	static const uint8_t secret[32] = "a secret that the verifier made";
 	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE, key = TPM_HANDLE_NONE;
 	cleanup_buf struct buf credential = BUF_INIT(1024), wrapped = BUF_INIT(1024), released = BUF_INIT(64);
-	cleanup_buf struct buf signature = BUF_INIT(128);
+	cleanup_buf struct buf signature = BUF_INIT(256);
+	cleanup_attestation struct attestation certify = ATTESTATION_INIT;
 	cleanup_wkey_blob struct wkey_blob blob = WKEY_BLOB_INIT;
 	const struct ak_spec spec = { AK_ECC_P256, AK_HANDLE, NULL };
 	TSS2_TCTI_CONTEXT *tcti = fixture_connect();
@@ -422,6 +423,13 @@ static void test_secrets_stay_off_the_bus(void **state)
 	OK(wkey_create(tpm, &session, &blob, &name));
 	OK(wkey_load(tpm, &blob, &key));
 	OK(wkey_sign(&key, &session, BYTES_LIT("payload"), &signature));
+	/* To use the key no salt is needed: as in a DPoP proof, and in evidence. */
+	tpm_handle_done(&session);
+	OK(session_hmac(tpm, NULL, &session));
+	OK(wkey_sign(&key, &session, BYTES_LIT("payload"), &signature));
+	OK(ak_certify(&ak, &key, session.tr, BYTES_ARR(data32), &certify));
+	tpm_handle_done(&session);
+	OK(ek_session(&ek, &ek.name, &session));
 	assert_true(fault_tcti_heard(&f, buf_bytes(&credential)));
 	assert_false(fault_tcti_heard(&f, BYTES_ARR(secret)));
 	assert_false(fault_tcti_heard(&f, BYTES(blob.auth.p, 16)));
