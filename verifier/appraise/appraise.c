@@ -9,7 +9,7 @@
 #include "verifier/appraise/work.h"
 
 /* Registers of a host that no platform document speaks of yet: those of the firmware and the boot. */
-#define DEFAULT_PCRS 0xffu
+#define DEFAULT_PCRS 0xffffu /* firmware, boot loader, kernel, IMA: all that cannot be reset without a restart */
 
 /*
  * Ids are those of the list of attestation checks; rows that it does not

@@ -35,8 +35,10 @@ struct appraisal {
  */
 must_check struct err appraise(const struct appraisal *in, struct verdict *ret);
 
-/* The selection that we ask of a host: PCRs of its platform documents (0-7 of SHA-256 where none holds yet, so that an operator can approve
- * what he sees) and the workload PCR, in one bank. */
+/*
+ * The selection that we ask of a host: PCRs of its platform documents (0-15 of SHA-256 where none holds yet, so that an
+ * operator can approve what he sees) and the workload PCR, in one bank.
+ */
 must_check struct err appraise_selection(const struct reference *r, const uint8_t ek_sha256[32], int64_t now_s,
 					 struct pcr_selection *ret);
 

@@ -195,7 +195,9 @@ static struct err vector_from(const struct approve *a, uint32_t mask, json_t *pc
 		(void)snprintf(number, sizeof(number), "%u", i);
 		value = json_string_value(json_object_get(bank, number));
 		if (value == NULL) {
-			reason_set(reterr, "%s has not quoted register %u yet: run assay-attest attest there first",
+			reason_set(reterr,
+				   "%s has not quoted register %u: it quotes what its platform documents name, and 0 to "
+				   "15 where none is in force; withdraw those, then run assay-attest attest there",
 				   a->from, i);
 			return ERR(E_AUTH_UNKNOWN);
 		}
