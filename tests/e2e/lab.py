@@ -337,6 +337,7 @@ class Lab:
 		self.dir = tempfile.mkdtemp(prefix="assay-e2e-", dir="/tmp")
 		os.chmod(self.dir, 0o711)
 		self.verifier, self.hosts, self.children, self.tpms, self.mounts = None, [], [], [], []
+		self.at_close = [] # functions for what the lab does not know of
 		self.socket = self.path("admin.sock")
 		self.state = self.path("verifier")
 		self.log = self.path("verifier.log")
@@ -615,6 +616,8 @@ class Lab:
 
 	def close(self):
 		errors = []
+		for function in self.at_close:
+			function()
 		for p in self.children:
 			if p is not self.verifier and p.poll() is None:
 				p.kill()
