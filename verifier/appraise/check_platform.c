@@ -116,6 +116,9 @@ struct err row_platform(struct work *w)
 			break;
 		if (d->bank != w->bank || (d->pcr_mask & ~w->v->pcr_mask) != 0)
 			continue;
+		/* Rules that no row judges approve nothing. */
+		if (d->profile.firmware != NULL || d->profile.ima != NULL)
+			continue;
 		w->n_platforms++;
 		look_at(w, d, &best);
 	}

@@ -14,6 +14,7 @@
 
 #include "base/jose.h"
 #include "base/limits.h"
+#include "verifier/appraise/platform.h"
 
 #define DOCUMENT_PAYLOAD_TYPE "application/vnd.in-toto+json"
 #define DOCUMENT_MAX_LIST 256
@@ -60,9 +61,10 @@ struct document {
 	/* platform */
 	struct str_list hosts;            /* names of host documents or "*" */
 	enum digest_id bank;              /* SHA-256 or better */
-	uint32_t pcr_mask;                /* which registers the vectors hold */
+	uint32_t pcr_mask;                /* which registers the vectors hold; 0 without vectors */
 	size_t n_vectors, n_pcrs;
 	struct digest *vectors;           /* n_vectors rows of n_pcrs values, ascending PCR */
+	struct platform_profile profile;  /* rules over what was measured; a document has them, vectors, or both */
 	bool has_workload_before;
 	struct digest workload_before;
 	bool unapproved_fails_host;       /* default true */

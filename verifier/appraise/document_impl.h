@@ -26,7 +26,14 @@ must_check struct err read_text(struct jobj *o, const char *key, char **ret);
 /* A list in which each member is the name of a document kind, as bits. */
 must_check struct err read_kinds(struct jobj *o, const char *key, unsigned *ret);
 
+/* A member that holds one of n words; *ret is its place. E_PEER_RANGE. */
+must_check struct err read_word(struct jobj *o, const char *key, const char *const *words, size_t n, size_t *ret);
+/* The same, optional; *ret is 0 where it is absent. */
+must_check struct err read_word_or_first(struct jobj *o, const char *key, const char *const *words, size_t n,
+					 size_t *ret);
+
 /* The members that only this kind has. */
+must_check struct err document_read_platform(struct jobj *o, struct document *d);
 must_check struct err document_read_kind(struct jobj *o, struct document *d);
 
 #endif

@@ -220,3 +220,32 @@ struct err read_kinds(struct jobj *o, const char *key, unsigned *ret)
 	*ret = kinds;
 	return ERR(E_OK);
 }
+
+struct err read_word(struct jobj *o, const char *key, const char *const *words, size_t n, size_t *ret)
+{
+	char list[128] = "";
+	const char *s;
+	struct err e;
+
+	if (failed(e = jobj_str(o, key, 32, &s)))
+		return e;
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(list);
+
+		if (strcmp(s, words[i]) == 0) {
+			*ret = i;
+			return ERR(E_OK);
+		}
+		(void)snprintf(list + len, sizeof(list) - len, "%s%s", i == 0 ? "" : ", ", words[i]);
+	}
+	reason_set(o->reterr, "%s.%s: \"%s\" is not one of %s", o->where, key, log_quote(bytes_str(s)), list);
+	return ERR(E_PEER_RANGE);
+}
+
+struct err read_word_or_first(struct jobj *o, const char *key, const char *const *words, size_t n, size_t *ret)
+{
+	if (jobj_has(o, key))
+		return read_word(o, key, words, n, ret);
+	*ret = 0;
+	return ERR(E_OK);
+}
