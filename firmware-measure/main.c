@@ -17,6 +17,7 @@ static const struct verb verbs[] = {
 	{ "explain", NULL, "FILE", "show a TCG firmware event log event by event", verb_explain },
 	{ "image", NULL, "LAYOUT", "digest a container image in an OCI image layout folder", verb_image },
 	{ "model", NULL, "PATH", "digest a model: a folder or one file", verb_model },
+	{ "predict", NULL, "uki FILE | grub", "compute what a boot will measure, from its files", verb_predict },
 };
 
 const struct program measure_program = {

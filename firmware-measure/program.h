@@ -44,5 +44,6 @@ int verb_explain(void *ctx, int argc, char **argv);
 int verb_image(void *ctx, int argc, char **argv);
 int verb_log(void *ctx, int argc, char **argv);
 int verb_model(void *ctx, int argc, char **argv);
+int verb_predict(void *ctx, int argc, char **argv);
 
 #endif
