@@ -12,8 +12,9 @@ import wire
 
 STATE = "/run/attest"
 TPM_DEVICE = "/dev/tpm0"
-FIRMWARE_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
-IMA_LOG = "/sys/kernel/security/ima/binary_runtime_measurements"
+NAME_FIRMWARE, NAME_IMA = "binary_bios_measurements", "binary_runtime_measurements"
+FIRMWARE_LOG = "/sys/kernel/security/tpm0/" + NAME_FIRMWARE
+IMA_LOG = "/sys/kernel/security/ima/" + NAME_IMA
 
 
 class GuestTpm(tpm.Tpm):
@@ -122,8 +123,7 @@ class GuestHost(L.Host):
 		boot = {"kernel": self.machine.run("uname", "-r").out.decode().strip(),
 			"command_line": self.machine.get("/proc/cmdline").decode().strip(), "nonce": nonce.hex(),
 			"pcrs": {"sha256": pcrs}}
-		return {"binary_bios_measurements": self.machine.get(FIRMWARE_LOG),
-			"binary_runtime_measurements": self.machine.get(IMA_LOG),
+		return {NAME_FIRMWARE: self.machine.get(FIRMWARE_LOG), NAME_IMA: self.machine.get(IMA_LOG),
 			"quote.msg": message, "quote.sig": signature, "ak.pub": public,
 			"boot.json": json.dumps(boot, indent=1, sort_keys=True).encode() + b"\n"}
 

@@ -52,6 +52,7 @@ PROGRAMS = {
 	"ASSAYCTL": "verifier/operate/assayctl",
 	"ASSAY_ATTEST": "attest/assay-attest",
 	"SWTPM_HARNESS": "swtpm-harness/swtpm-harness",
+	"FIRMWARE_MEASURE": "firmware-measure/firmware-measure",
 }
 
 
