@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A firmware log under a platform profile: one boot that passes, and each
+ * rule with one thing changed in the log or in the profile.
+ */
+#include "verifier/appraise/platform_firmware.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+#include "firmware-measure/replay.h"
+#include "tests/support/documents.h"
+#include "tests/support/logbuild.h"
+
+/* What one boot measures; the default is a good one. */
+struct boot {
+	const char *version, *blob, *image, *second_image, *line, *option_rom, *extra, *debug;
+	uint8_t secure_boot, db_first, separator;
+	uint8_t certificate; /* of the authority: a certificate filled with this byte */
+	size_t n_dbx;
+	bool no_line, no_application, no_variables, no_exit, no_separator, secure_boot_unfit, authority_late;
+	bool uki; /* the line is measured as digests only, with an initrd */
+	const char *uki_line;
+};
+
+static const struct boot good = { .version = "1.2",
+				  .blob = "firmware",
+				  .image = "shim",
+				  .line = "/vmlinuz root=/dev/vda2 quiet",
+				  .secure_boot = 1,
+				  .db_first = 32,
+				  .certificate = 7,
+				  .n_dbx = 4,
+				  .uki_line = "root=/dev/vda2 quiet" };
+
+static void certificate(uint8_t fill, uint8_t ret[80])
+{
+	(void)memset(ret, fill, 80);
+	ret[0] = 0x30;
+}
+
+static void add_variables(struct logbuild *l, const struct boot *b)
+{
+	static const struct {
+		const char *name;
+		uint8_t first;
+		size_t n;
+	} lists[] = { { "PK", 0, 1 }, { "KEK", 16, 2 }, { "db", 32, 3 }, { "dbx", 48, 4 } };
+	const uint8_t on[] = { b->secure_boot }, other[] = { 9, 9 };
+	cleanup_buf struct buf data = BUF_INIT(LIMIT_SMALL);
+
+	if (b->no_variables)
+		return;
+	if (b->secure_boot_unfit) {
+		logbuild_variable_data(&data, NULL, "SecureBoot", BYTES_ARR(on));
+		logbuild_measure(l, 7, EV_EFI_VARIABLE_DRIVER_CONFIG, buf_bytes(&data), BYTES_ARR(other));
+	} else {
+		logbuild_variable(l, 7, EV_EFI_VARIABLE_DRIVER_CONFIG, NULL, "SecureBoot", BYTES_ARR(on));
+	}
+	for (size_t i = 0; i < array_len(lists); i++) {
+		cleanup_buf struct buf list = BUF_INIT(LIMIT_SMALL);
+		size_t n = i == 3 ? b->n_dbx : lists[i].n;
+
+		if (n > 0)
+			logbuild_hash_list(&list, i == 2 ? b->db_first : lists[i].first, n);
+		logbuild_variable(l, 7, EV_EFI_VARIABLE_DRIVER_CONFIG, NULL, lists[i].name, buf_bytes(&list));
+	}
+}
+
+static void add_authority(struct logbuild *l, const struct boot *b)
+{
+	uint8_t owned[EFI_GUID_SIZE + 80] = { 1, 2, 3 };
+
+	certificate(b->certificate, owned + EFI_GUID_SIZE);
+	logbuild_variable(l, 7, EV_EFI_VARIABLE_AUTHORITY, NULL, "db", BYTES_ARR(owned));
+}
+
+static void add_line(struct logbuild *l, const struct boot *b)
+{
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_SMALL), wide = BUF_INIT(LIMIT_SMALL), tag = BUF_INIT(LIMIT_SMALL);
+
+	if (b->no_line)
+		return;
+	if (!b->uki) {
+		assert_false(failed(buf_addf(&text, "kernel_cmdline: %s", b->line)));
+		assert_false(failed(buf_add_u8(&text, 0)));
+		logbuild_measure(l, 8, EV_IPL, buf_bytes(&text), bytes_str(b->line));
+		logbuild_measure(l, 9, EV_IPL, BYTES_LIT("/vmlinuz\0"), BYTES_LIT("a kernel"));
+		return;
+	}
+	logbuild_utf16(&wide, b->uki_line);
+	logbuild_u16(&wide, 0);
+	logbuild_u32(&tag, EVDATA_TAG_LINUX_LOAD_OPTIONS);
+	logbuild_u32(&tag, 4);
+	assert_false(failed(buf_add_str(&tag, "Load")));
+	logbuild_measure(l, 9, EV_EVENT_TAG, buf_bytes(&tag), buf_bytes(&wide));
+	buf_clear(&tag);
+	logbuild_u32(&tag, EVDATA_TAG_LINUX_INITRD);
+	logbuild_u32(&tag, 13);
+	assert_false(failed(buf_add(&tag, BYTES_LIT("Linux initrd\0"))));
+	logbuild_measure(l, 9, EV_EVENT_TAG, buf_bytes(&tag), BYTES_LIT("an initrd"));
+}
+
+static void build(const struct boot *b, struct logbuild *l)
+{
+	static const enum digest_id banks[] = { DIGEST_SHA1, DIGEST_SHA256 };
+	static const char calling[] = "Calling EFI Application from Boot Option";
+	cleanup_buf struct buf version = BUF_INIT(LIMIT_SMALL);
+
+	logbuild_init(l, EVLOG_AGILE, array_len(banks), banks);
+	logbuild_header(l);
+	logbuild_utf16(&version, b->version);
+	logbuild_u16(&version, 0);
+	logbuild_add(l, 0, EV_S_CRTM_VERSION, buf_bytes(&version));
+	logbuild_measure(l, 0, EV_EFI_PLATFORM_FIRMWARE_BLOB, BYTES_LIT("\0\0\x80\0\0\0\0\0\0\0\x10\0\0\0\0\0"),
+			 bytes_str(b->blob));
+	add_variables(l, b);
+	if (b->debug != NULL)
+		logbuild_add(l, 7, EV_EFI_ACTION, bytes_str(b->debug));
+	logbuild_separator(l, 7, 0);
+	logbuild_variable(l, 1, EV_EFI_VARIABLE_BOOT, NULL, "BootOrder", BYTES_LIT("\0\0"));
+	if (b->option_rom != NULL)
+		logbuild_image(l, 2, EV_EFI_BOOT_SERVICES_DRIVER, "\\rom.efi", bytes_str(b->option_rom));
+	logbuild_add(l, 4, EV_EFI_ACTION, BYTES(calling, sizeof(calling) - 1));
+	for (uint32_t pcr = 0; pcr < 7; pcr++)
+		if (pcr != 4 || !b->no_separator)
+			logbuild_separator(l, pcr, b->separator);
+	if (!b->authority_late)
+		add_authority(l, b);
+	if (!b->no_application)
+		logbuild_image(l, 4, EV_EFI_BOOT_SERVICES_APPLICATION, "\\EFI\\BOOT\\BOOTX64.EFI", bytes_str(b->image));
+	if (b->second_image != NULL)
+		logbuild_image(l, 4, EV_EFI_BOOT_SERVICES_APPLICATION, "\\x.efi", bytes_str(b->second_image));
+	if (b->authority_late)
+		add_authority(l, b);
+	add_line(l, b);
+	if (b->extra != NULL)
+		logbuild_add(l, 14, EV_IPL, bytes_str(b->extra));
+	if (b->no_exit)
+		return;
+	logbuild_add(l, 5, EV_EFI_ACTION, BYTES_LIT("Exit Boot Services Invocation"));
+	logbuild_add(l, 5, EV_EFI_ACTION, BYTES_LIT("Exit Boot Services Returned with Success"));
+}
+
+static json_t *hex_list(size_t n, uint8_t first)
+{
+	json_t *a = json_array();
+	uint8_t v[32];
+
+	for (size_t i = 0; i < n; i++) {
+		(void)memset(v, (int)(first + i), sizeof(v));
+		assert_int_equal(json_array_append_new(a, json_string(hex32(v).text)), 0);
+	}
+	return a;
+}
+
+static struct hex32 certificate_hex(uint8_t fill)
+{
+	uint8_t der[80], sum[32];
+
+	certificate(fill, der);
+	assert_false(failed(sha256(BYTES_ARR(der), sum)));
+	return hex32(sum);
+}
+
+/* Digest of the authority event as a whole, for "events". */
+static struct hex32 authority_hex(uint8_t fill)
+{
+	cleanup_buf struct buf data = BUF_INIT(LIMIT_SMALL);
+	uint8_t owned[EFI_GUID_SIZE + 80] = { 1, 2, 3 }, sum[32];
+
+	certificate(fill, owned + EFI_GUID_SIZE);
+	logbuild_variable_data(&data, NULL, "db", BYTES_ARR(owned));
+	assert_false(failed(sha256(buf_bytes(&data), sum)));
+	return hex32(sum);
+}
+
+/* What approves the good boot, with digests of boot applications. */
+static json_t *profile(void)
+{
+	json_t *f = json_pack("{s:[i,i,i,i,i,i,i,i,i], s:[{s:i,s:s}], s:s, s:{s:{s:o},s:{s:o},s:{s:o}}, s:o, "
+			      "s:{s:[s]}, s:[{s:s},{s:s}],"
+			      " s:{s:[s],s:[s]}, s:[{s:i,s:s,s:[s,s]},{s:i,s:s,s:[s]},{s:i,s:s,s:[s]}]}",
+			      "pcrs", 0, 2, 3, 4, 5, 6, 7, 8, 9, "ignored", "pcr", 1, "reason",
+			      "boot order of each host", "secure_boot", "required", "variables", "PK", "hashes",
+			      hex_list(1, 0), "KEK", "hashes", hex_list(2, 16), "db", "hashes", hex_list(3, 32), "dbx",
+			      hex_list(3, 49), "boot_applications", "digests", hex32_of("shim").text, "command_lines",
+			      "exact", "/vmlinuz root=/dev/vda2 quiet", "exact", "/vmlinuz root=/dev/vda2 single",
+			      "versions", "digests", hex32_of("firmware").text, "crtm", "1.2", "events", "pcr", 7,
+			      "type", "EV_EFI_VARIABLE_AUTHORITY", "digests", authority_hex(7).text,
+			      authority_hex(8).text, "pcr", 9, "type", "EV_IPL", "digests", hex32_of("a kernel").text,
+			      "pcr", 9, "type", "EV_EVENT_TAG", "digests", hex32_of("an initrd").text);
+
+	assert_non_null(f);
+	return f;
+}
+
+/* Takes f. quoted NULL: what the log replays to. */
+static void judge(json_t *f, const char *measurer, struct bytes log, const struct digest *quoted,
+		  struct firmware_judgement *ret)
+{
+	json_t *p = doc_predicate(DOCUMENT_PLATFORM);
+	cleanup_document struct document *d = NULL;
+	struct firmware_input in;
+	struct replay r = { 0 };
+	struct evlog opened;
+
+	doc_set(p, "pcrs", NULL);
+	doc_set(p, "vectors", NULL);
+	assert_int_equal(json_object_set_new(p, "firmware", f), 0);
+	if (measurer != NULL)
+		doc_set(p, "measurer", measurer);
+	d = doc_make(p);
+	if (quoted == NULL) {
+		assert_false(failed(evlog_open(log, &opened, NULL)));
+		assert_false(failed(replay_log(&opened, DIGEST_SHA256, &r, NULL)));
+		quoted = r.pcr;
+	}
+	in = (struct firmware_input){ d->profile.firmware, d->profile.measurer, DIGEST_SHA256, log, 0xffffff, quoted };
+	assert_false(failed(platform_firmware_judge(&in, ret)));
+}
+
+static void show(const struct firmware_judgement *j)
+{
+	for (size_t i = 0; i < j->n_failures && i < PLATFORM_MAX_FAILURES; i++)
+		print_message("# %s %s: %s: expected %s, seen %s\n", j->failure[i].id, j->failure[i].rule,
+			      j->failure[i].subject, j->failure[i].expected, j->failure[i].seen);
+}
+
+static void test_good(void **state)
+{
+	static struct firmware_judgement j;
+	struct logbuild l;
+
+	(void)state;
+	build(&good, &l);
+	judge(profile(), NULL, buf_bytes(&l.b), NULL, &j);
+	show(&j);
+	assert_true(j.passed);
+	assert_int_equal(j.n_failures, 0);
+	assert_int_equal(j.secure_boot, 1);
+	assert_int_equal(j.compared_mask, 0x3fd);
+	assert_int_equal(j.ignored_mask, 1u << 1);
+	assert_int_equal(j.n_events, 23);
+	assert_int_equal(j.n_ignored, 2);
+	assert_int_equal(j.n_undecided, 0);
+	assert_int_equal(j.decided[FIRMWARE_RULE_STRUCTURE], 10);
+	assert_int_equal(j.decided[FIRMWARE_RULE_SECURE_BOOT], 1);
+	assert_int_equal(j.decided[FIRMWARE_RULE_VARIABLES], 3);
+	assert_int_equal(j.decided[FIRMWARE_RULE_DBX], 1);
+	assert_int_equal(j.decided[FIRMWARE_RULE_BOOT_APPLICATIONS], 1);
+	assert_int_equal(j.decided[FIRMWARE_RULE_COMMAND_LINES], 1);
+	assert_int_equal(j.decided[FIRMWARE_RULE_VERSIONS], 2);
+	assert_int_equal(j.decided[FIRMWARE_RULE_EVENTS], 2);
+	buf_free(&l.b);
+}
+
+#define WITH(...)                                                                                                      \
+	(struct boot)                                                                                                  \
+	{                                                                                                              \
+		.version = "1.2", .blob = "firmware", .image = "shim", .line = "/vmlinuz root=/dev/vda2 quiet",        \
+		.secure_boot = 1, .db_first = 32, .certificate = 7, .n_dbx = 4, .uki_line = "root=/dev/vda2 quiet",    \
+		__VA_ARGS__                                                                                            \
+	}
+#pragma GCC diagnostic ignored "-Woverride-init"
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Winitializer-overrides"
+#endif
+
+#define OTHER_LINE "[{\"required\":[\"root=*\",\"quiet\"],\"allowed\":[\"/vmlinuz\"]}]"
+#define OPEN_LINE "[{\"forbidden\":[\"debug\",\"init=*\"],\"other\":\"allow\"}]"
+
+/* P3: each setting with what passes and what does not. id NULL: passes. */
+static const struct {
+	const char *name;
+	struct boot boot;
+	const char *key, *json; /* member of the profile that is changed; json NULL removes it */
+	const char *id, *rule, *words;
+} cases[] = {
+	{ "secure_boot required, off", WITH(.secure_boot = 0), NULL, NULL, "P-profile", "firmware.secure_boot", "off" },
+	{ "secure_boot off, off", WITH(.secure_boot = 0), "secure_boot", "\"off\"", NULL, NULL, NULL },
+	{ "secure_boot off, on", WITH(.secure_boot = 1), "secure_boot", "\"off\"", "P-profile", "firmware.secure_boot",
+	  "on" },
+	{ "secure_boot any, off", WITH(.secure_boot = 0), "secure_boot", "\"any\"", NULL, NULL, NULL },
+	{ "E2 SecureBoot is not covered", WITH(.secure_boot_unfit = true), "unknown_events", "\"allow\"", "E2",
+	  "firmware.secure_boot", "covers" },
+	{ "E4 SecureBoot of another value", WITH(.secure_boot = 2), NULL, NULL, "E4", "", "SecureBoot" },
+	{ "db with another hash", WITH(.db_first = 33), NULL, NULL, "P-profile", "firmware.variables", "hash" },
+	{ "db of anybody", WITH(.db_first = 33), "variables", NULL, "P-profile", "firmware.unknown_events", "" },
+	{ "db of anybody, unknown allowed", WITH(.db_first = 33), "variables",
+	  "{\"PK\":{\"hashes\":[\"0000000000000000000000000000000000000000000000000000000000000000\"]}}", "P-profile",
+	  "firmware.unknown_events", "" },
+	{ "owner that is not approved", WITH(.secure_boot = 1), "variables",
+	  "{\"PK\":{\"owners\":[\"8be4df61-93ca-11d2-aa0d-00e098032b8d\"],"
+	  "\"hashes\":[\"0000000000000000000000000000000000000000000000000000000000000000\"]}}",
+	  "P-profile", "firmware.variables", "owner" },
+	{ "owner that is approved", WITH(.secure_boot = 1), "variables",
+	  "{\"PK\":{\"owners\":[\"8be4df61-93ca-11d2-aa0d-00e098032b8c\"],"
+	  "\"hashes\":[\"0000000000000000000000000000000000000000000000000000000000000000\"]},"
+	  "\"KEK\":{\"hashes\":[\"1010101010101010101010101010101010101010101010101010101010101010\","
+	  "\"1111111111111111111111111111111111111111111111111111111111111111\"]},"
+	  "\"db\":{\"hashes\":[\"2020202020202020202020202020202020202020202020202020202020202020\","
+	  "\"2121212121212121212121212121212121212121212121212121212121212121\","
+	  "\"2222222222222222222222222222222222222222222222222222222222222222\"]}}",
+	  NULL, NULL, NULL },
+	{ "E12 dbx lacks one", WITH(.n_dbx = 3), NULL, NULL, "E12", "firmware.dbx", "1 missing, the first is 3333" },
+	{ "E12 dbx has more", WITH(.n_dbx = 9), NULL, NULL, NULL, NULL, NULL },
+	{ "E12 no dbx", WITH(.no_variables = true), NULL, NULL, "E12", "firmware.dbx", "" },
+	{ "other application", WITH(.image = "other"), NULL, NULL, "P-profile", "firmware.boot_applications", "" },
+	{ "other application, unknown allowed", WITH(.image = "shim", .second_image = "other"), "unknown_events",
+	  "\"allow\"", "P-profile", "firmware.boot_applications", "" },
+	{ "application by signer", WITH(.image = "other"), "boot_applications", "SIGNER7", NULL, NULL, NULL },
+	{ "application by another signer", WITH(.image = "other", .certificate = 8), "boot_applications", "SIGNER7",
+	  "P-profile", "firmware.boot_applications.signers", "certificate" },
+	{ "authority only behind the application", WITH(.image = "other", .authority_late = true), "boot_applications",
+	  "SIGNER7", "P-profile", "firmware.boot_applications", "" },
+	{ "no application", WITH(.no_application = true), NULL, NULL, "P1", "firmware.boot_applications", "" },
+	{ "one word more", WITH(.line = "/vmlinuz root=/dev/vda2 quiet debug"), NULL, NULL, "P-profile",
+	  "firmware.command_lines", "+ debug" },
+	{ "one word less", WITH(.line = "/vmlinuz quiet"), NULL, NULL, "P-profile", "firmware.command_lines",
+	  "- root=/dev/vda2" },
+	{ "words in another order", WITH(.line = "/vmlinuz quiet root=/dev/vda2"), NULL, NULL, "P-profile",
+	  "firmware.command_lines", "order" },
+	{ "old and new line overlap", WITH(.line = "/vmlinuz root=/dev/vda2 single"), NULL, NULL, NULL, NULL, NULL },
+	{ "required words", WITH(.line = "quiet root=/dev/sda1 /vmlinuz"), "command_lines", OTHER_LINE, NULL, NULL,
+	  NULL },
+	{ "required word missing", WITH(.line = "/vmlinuz root=/dev/sda1"), "command_lines", OTHER_LINE, "P-profile",
+	  "firmware.command_lines", "- quiet (required)" },
+	{ "other word", WITH(.line = "/vmlinuz root=/dev/sda1 quiet x"), "command_lines", OTHER_LINE, "P-profile",
+	  "firmware.command_lines", "+ x" },
+	{ "value is no part of a name", WITH(.line = "/vmlinuz rooty=/dev/sda1 quiet"), "command_lines", OTHER_LINE,
+	  "P-profile", "firmware.command_lines", "+ rooty" },
+	{ "other words allowed", WITH(.line = "anything at all"), "command_lines", OPEN_LINE, NULL, NULL, NULL },
+	{ "forbidden word", WITH(.line = "anything debug"), "command_lines", OPEN_LINE, "P-profile",
+	  "firmware.command_lines", "+ debug (forbidden)" },
+	{ "forbidden value", WITH(.line = "anything init=/bin/sh"), "command_lines", OPEN_LINE, "P-profile",
+	  "firmware.command_lines", "+ init=/bin/sh (forbidden)" },
+	{ "forbidden word within quotes", WITH(.line = "a=\"b debug c\""), "command_lines", OPEN_LINE, NULL, NULL,
+	  NULL },
+	{ "no line", WITH(.no_line = true), "pcrs", "[0,2,3,4,5,6,7,8,9]", "P6", "firmware.pcrs", "none" },
+	{ "line as digest only", WITH(.uki = true), "command_lines", "[{\"exact\":\"root=/dev/vda2 quiet\"}]", "P6",
+	  "firmware.pcrs", "none" },
+	{ "other firmware", WITH(.blob = "newer"), NULL, NULL, "P-profile", "firmware.versions", "" },
+	{ "other firmware, unknown allowed", WITH(.blob = "newer"), "unknown_events", "\"allow\"", "P-profile",
+	  "firmware.versions", "" },
+	{ "other version", WITH(.version = "1.3"), NULL, NULL, "P-profile", "firmware.versions", "1.3" },
+	{ "option ROM", WITH(.option_rom = "rom"), NULL, NULL, "P-profile", "firmware.versions", "" },
+	{ "debug mode of the firmware", WITH(.debug = "UEFI Debug Mode"), NULL, NULL, "P-profile",
+	  "firmware.unknown_events", "UEFI Debug Mode" },
+	{ "unknown event allowed", WITH(.debug = "UEFI Debug Mode"), "unknown_events", "\"allow\"", NULL, NULL, NULL },
+	{ "register that the profile does not name", WITH(.extra = "MokList"), NULL, NULL, "P-profile", "firmware.pcrs",
+	  "" },
+	{ "event not in events", WITH(.certificate = 9), NULL, NULL, "P-profile", "firmware.unknown_events", "" },
+	{ "E11 no exit", WITH(.no_exit = true), NULL, NULL, "E11", "", "ExitBootServices" },
+	{ "E11 no exit, allowed", WITH(.no_exit = true), "exit_boot_services", "\"may_be_missing\"", NULL, NULL, NULL },
+	{ "E3 no separator", WITH(.no_separator = true), NULL, NULL, "E3", "", "separator" },
+	{ "E3 error value", WITH(.separator = 1), NULL, NULL, "E3", "", "separator" },
+	{ "P6 register of no event", WITH(.secure_boot = 1), "pcrs", "[0,2,3,4,5,6,7,8,9,12]", "P6", "firmware.pcrs",
+	  "none" },
+};
+
+static bool has_failure(const struct firmware_judgement *j, const char *id, const char *rule, const char *words)
+{
+	for (size_t i = 0; i < j->n_failures && i < PLATFORM_MAX_FAILURES; i++)
+		if (strcmp(j->failure[i].id, id) == 0 && strcmp(j->failure[i].rule, rule) == 0 &&
+		    strstr(j->failure[i].seen, words) != NULL)
+			return true;
+	return false;
+}
+
+static void test_cases(void **state)
+{
+	static struct firmware_judgement j;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		json_t *f = profile();
+		struct logbuild l;
+
+		build(&cases[i].boot, &l);
+		if (cases[i].json != NULL && strcmp(cases[i].json, "SIGNER7") == 0)
+			assert_int_equal(json_object_set_new(f, cases[i].key,
+							     json_pack("{s:[s]}", "signers", certificate_hex(7).text)),
+					 0);
+		else if (cases[i].key != NULL)
+			doc_set(f, cases[i].key, cases[i].json);
+		judge(f, NULL, buf_bytes(&l.b), NULL, &j);
+		buf_free(&l.b);
+		if (j.passed != (cases[i].id == NULL) ||
+		    (cases[i].id != NULL && !has_failure(&j, cases[i].id, cases[i].rule, cases[i].words))) {
+			show(&j);
+			fail_msg("%s: not as expected", cases[i].name);
+		}
+	}
+}
+
+/* The line of a UKI is in the log as a digest only, and still judged by its words. */
+static void test_unified_kernel(void **state)
+{
+	static const struct {
+		const char *line, *json;
+		bool passes;
+	} lines[] = {
+		{ "root=/dev/vda2 quiet", "[{\"exact\":\"root=/dev/vda2 quiet\"}]", true },
+		{ "root=/dev/vda2 debug", "[{\"exact\":\"root=/dev/vda2 quiet\"}]", false },
+		{ "root=/dev/vda2 quiet", "[{\"required\":[\"quiet\",\"root=*\"]}]", false },
+	};
+	static struct firmware_judgement j;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(lines); i++) {
+		struct boot b = good;
+		json_t *f = profile();
+		struct logbuild l;
+
+		b.uki = true;
+		b.uki_line = lines[i].line;
+		build(&b, &l);
+		doc_set(f, "command_lines", lines[i].json);
+		doc_set(f, "pcrs", "[0,2,3,4,5,6,7,9]");
+		judge(f, NULL, buf_bytes(&l.b), NULL, &j);
+		if (j.passed != lines[i].passes)
+			show(&j);
+		assert_int_equal(j.passed, lines[i].passes);
+		buf_free(&l.b);
+	}
+}
+
+/* A golden boot image: measured, approved by digest, with its initrd. */
+static void test_boot_image(void **state)
+{
+	static struct firmware_judgement j;
+
+	(void)state;
+	for (int uki = 0; uki < 2; uki++) {
+		struct boot b = good;
+		json_t *f = profile();
+		struct logbuild l;
+
+		b.uki = uki == 1;
+		build(&b, &l);
+		if (b.uki) {
+			doc_set(f, "command_lines", "[{\"exact\":\"root=/dev/vda2 quiet\"}]");
+			doc_set(f, "pcrs", "[0,2,3,4,5,6,7,9]");
+		}
+		judge(f, "{\"boot_image\":true}", buf_bytes(&l.b), NULL, &j);
+		assert_int_equal(j.passed, b.uki);
+		assert_int_equal(j.measurer_seen, b.uki);
+		if (!b.uki)
+			assert_true(has_failure(&j, "P-profile", "measurer", ""));
+		buf_free(&l.b);
+	}
+}
+
+static void set_quoted(struct bytes log, struct digest pcr[LIMIT_PCRS])
+{
+	struct evlog opened;
+	struct replay r;
+
+	assert_false(failed(evlog_open(log, &opened, NULL)));
+	assert_false(failed(replay_log(&opened, DIGEST_SHA256, &r, NULL)));
+	(void)memcpy(pcr, r.pcr, sizeof(r.pcr));
+}
+
+/* E7: a register that something else extended is named, and no rule speaks of its events. */
+static void test_E7_unexplained(void **state)
+{
+	static struct firmware_judgement j;
+	struct digest quoted[LIMIT_PCRS];
+	struct logbuild l;
+
+	(void)state;
+	build(&good, &l);
+	set_quoted(buf_bytes(&l.b), quoted);
+	quoted[9].v[0] ^= 1;
+	judge(profile(), NULL, buf_bytes(&l.b), quoted, &j);
+	assert_false(j.passed);
+	assert_int_equal(j.n_failures, 1);
+	assert_string_equal(j.failure[0].id, "E7");
+	assert_string_equal(j.failure[0].subject, "PCR 9");
+	assert_int_equal(j.compared_mask & 1u << 9, 0);
+	buf_free(&l.b);
+}
+
+/* E7 with E1 in mind: whatever is changed in a log without changing its digests may only change data that nobody uses.
+ */
+static void test_every_bit(void **state)
+{
+	static struct firmware_judgement j;
+	struct digest quoted[LIMIT_PCRS];
+	size_t n_passed = 0;
+	struct logbuild l;
+
+	(void)state;
+	build(&good, &l);
+	set_quoted(buf_bytes(&l.b), quoted);
+	for (size_t bit = 0; bit < 8 * l.b.n; bit += 3) {
+		l.b.p[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+		judge(profile(), NULL, buf_bytes(&l.b), quoted, &j);
+		l.b.p[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+		n_passed += j.passed;
+		/* Whatever passes was judged in full. */
+		if (j.passed)
+			assert_int_equal(j.compared_mask, 0x3fd);
+	}
+	/* SHA-1 digests, the device path, the prefix and so on are free; most of a log is not. */
+	assert_true(n_passed < 8 * l.b.n / 3 * 2 / 3);
+	buf_free(&l.b);
+}
+
+static void test_E10_cut(void **state)
+{
+	static struct firmware_judgement j;
+	struct digest quoted[LIMIT_PCRS];
+	struct logbuild l;
+
+	(void)state;
+	build(&good, &l);
+	set_quoted(buf_bytes(&l.b), quoted);
+	for (size_t n = 0; n < l.b.n; n++) {
+		judge(profile(), NULL, BYTES(l.b.p, n), quoted, &j);
+		assert_false(j.passed);
+	}
+	buf_free(&l.b);
+}
+
+static void test_E8_bank(void **state)
+{
+	static const enum digest_id banks[] = { DIGEST_SHA1 };
+	static struct firmware_judgement j;
+	struct digest quoted[LIMIT_PCRS] = { 0 };
+	struct logbuild l;
+
+	(void)state;
+	logbuild_init(&l, EVLOG_AGILE, 1, banks);
+	logbuild_good(&l, NULL);
+	judge(profile(), NULL, buf_bytes(&l.b), quoted, &j);
+	assert_false(j.passed);
+	assert_string_equal(j.failure[0].id, "E8");
+	buf_free(&l.b);
+}
+
+static void test_not_quoted(void **state)
+{
+	cleanup_document struct document *d = NULL;
+	static struct firmware_judgement j;
+	struct digest quoted[LIMIT_PCRS];
+	json_t *p = doc_predicate(DOCUMENT_PLATFORM);
+	struct firmware_input in;
+	struct logbuild l;
+
+	(void)state;
+	build(&good, &l);
+	set_quoted(buf_bytes(&l.b), quoted);
+	assert_int_equal(json_object_set_new(p, "firmware", profile()), 0);
+	d = doc_make(p);
+	in = (struct firmware_input){ d->profile.firmware, MEASURER_UNATTESTED,   DIGEST_SHA256,
+				      buf_bytes(&l.b),     0xffffff & ~(1u << 7), quoted };
+	assert_false(failed(platform_firmware_judge(&in, &j)));
+	assert_false(j.passed);
+	assert_string_equal(j.failure[0].id, "P6");
+	assert_string_equal(j.failure[0].subject, "PCR 7");
+	in.log = BYTES_NONE;
+	assert_false(failed(platform_firmware_judge(&in, &j)));
+	assert_false(j.passed);
+	assert_string_equal(j.failure[0].id, "E7");
+	in.bank = DIGEST_SHA1;
+	assert_int_equal(platform_firmware_judge(&in, &j).code, E_BUG);
+	buf_free(&l.b);
+}
+
+/* P1: a profile under which nothing was decided but separators. */
+static void test_P1_nothing(void **state)
+{
+	static struct firmware_judgement j;
+	json_t *f = json_pack("{s:[i],s:s,s:s}", "pcrs", 3, "secure_boot", "any", "unknown_events", "allow");
+	struct logbuild l;
+
+	(void)state;
+	build(&good, &l);
+	judge(f, NULL, buf_bytes(&l.b), NULL, &j);
+	assert_false(j.passed);
+	assert_string_equal(j.failure[0].id, "P1");
+	buf_free(&l.b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),           cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_unified_kernel), cmocka_unit_test(test_boot_image),
+		cmocka_unit_test(test_E7_unexplained), cmocka_unit_test(test_every_bit),
+		cmocka_unit_test(test_E10_cut),        cmocka_unit_test(test_E8_bank),
+		cmocka_unit_test(test_not_quoted),     cmocka_unit_test(test_P1_nothing),
+	};
+
+	return cmocka_run_group_tests_name("platform-firmware", tests, NULL, NULL);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kernel command lines, wherever a boot measures one: GRUB (PCR 8) and
+ * systemd-stub (PCR 12) as text, a UKI's section (PCR 11) and the load options
+ * that the kernel itself measures (PCR 9) as a digest only, which exact lines
+ * can be compared with.
+ */
+#include <string.h>
+
+#include "verifier/appraise/platform_judge.h"
+
+/* Differences of a line from one that is approved. */
+struct diff {
+	size_t n;
+	char text[200];
+};
+
+static void differs(struct diff *d, char sign, struct bytes word, const char *why)
+{
+	size_t len = strlen(d->text);
+
+	d->n++;
+	platform_say(d->text + len, sizeof(d->text) - len, "%s%c %.*s%s", len == 0 ? "" : ", ", sign,
+		     (int)(word.n < 100 ? word.n : 100), (const char *)word.p, why);
+}
+
+/* The next word, split at spaces as the kernel does; quotes keep a word together. False at the end. */
+static bool word_next(struct bytes *rest, struct bytes *ret)
+{
+	size_t from = 0, to;
+	bool quoted = false;
+
+	while (from < rest->n && rest->p[from] == ' ')
+		from++;
+	for (to = from; to < rest->n && (quoted || rest->p[to] != ' '); to++)
+		quoted = quoted != (rest->p[to] == '"');
+	*ret = BYTES(rest->p + from, to - from);
+	*rest = BYTES(rest->p + to, rest->n - to);
+	return ret->n > 0;
+}
+
+static bool has_word(struct bytes line, struct bytes word)
+{
+	struct bytes w;
+
+	while (word_next(&line, &w))
+		if (bytes_eq(w, word))
+			return true;
+	return false;
+}
+
+static void diff_exact(const char *want, struct bytes line, struct diff *d)
+{
+	struct bytes rest = line, w, exact = bytes_str(want);
+
+	if (bytes_eq(exact, line))
+		return;
+	while (word_next(&rest, &w))
+		if (!has_word(exact, w))
+			differs(d, '+', w, "");
+	rest = exact;
+	while (word_next(&rest, &w))
+		if (!has_word(line, w))
+			differs(d, '-', w, "");
+	if (d->n == 0)
+		differs(d, '~', BYTES_LIT("the same words"), " in another order, number or spacing");
+}
+
+/* "name=*" fits "name=" and any value. */
+static bool fits(const char *pattern, struct bytes word)
+{
+	size_t n = strlen(pattern);
+	struct bytes start;
+
+	if (n < 2 || strcmp(pattern + n - 2, "=*") != 0)
+		return bytes_eq(bytes_str(pattern), word);
+	return !failed(bytes_sub(word, 0, n - 1, &start)) && bytes_eq(BYTES(pattern, n - 1), start);
+}
+
+static bool fits_any(const struct platform_texts *l, struct bytes word)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (fits(l->v[i], word))
+			return true;
+	return false;
+}
+
+static void diff_grammar(const struct platform_command_line *c, struct bytes line, struct diff *d)
+{
+	struct bytes rest = line, w;
+
+	while (word_next(&rest, &w)) {
+		if (fits_any(&c->forbidden, w))
+			differs(d, '+', w, " (forbidden)");
+		else if (!c->allow_other && !fits_any(&c->required, w) && !fits_any(&c->allowed, w))
+			differs(d, '+', w, "");
+	}
+	for (size_t i = 0; i < c->required.n; i++) {
+		bool there = false;
+
+		for (rest = line; !there && word_next(&rest, &w);)
+			there = fits(c->required.v[i], w);
+		if (!there)
+			differs(d, '-', bytes_str(c->required.v[i]), " (required)");
+	}
+}
+
+static enum ruling judge_text(struct firmware_work *w, struct bytes line)
+{
+	const struct platform_command_line *nearest = NULL;
+	struct diff best = { 0 };
+	struct platform_failure *f;
+
+	for (size_t i = 0; i < w->rules->n_command_lines; i++) {
+		const struct platform_command_line *c = &w->rules->command_lines[i];
+		struct diff d = { 0 };
+
+		if (c->exact != NULL)
+			diff_exact(c->exact, line, &d);
+		else
+			diff_grammar(c, line, &d);
+		if (d.n == 0) {
+			w->command_line_seen = true;
+			return RULING_APPROVED;
+		}
+		if (nearest == NULL || d.n < best.n) {
+			nearest = c;
+			best = d;
+		}
+	}
+	f = firmware_fail(w, "P-profile", "firmware.command_lines", "kernel command line");
+	PSAY(f->expected, "%s",
+	     nearest->exact != NULL ? nearest->exact : "the words that the profile wants, no others");
+	PSAY(f->seen, "%s", best.text);
+	return RULING_REFUSED;
+}
+
+static struct err hash_line(const char *line, enum digest_id bank, struct line_digests *ret)
+{
+	static const struct bytes ends[LINE_FORMS] = { { NULL, 0 }, BYTES_LIT("\0"), BYTES_LIT("\n") };
+	cleanup_buf struct buf wide = BUF_INIT(4 * KIB + 2 * (size_t)PLATFORM_MAX_CMDLINE);
+	struct err e;
+
+	for (const char *p = line;; p++) {
+		if (failed(e = buf_add_u8(&wide, (uint8_t)*p)) || failed(e = buf_add_u8(&wide, 0)))
+			return e;
+		if (*p == '\0')
+			break;
+	}
+	if (failed(e = digest_one(bank, buf_bytes(&wide), &ret->utf16)))
+		return e;
+	for (size_t i = 0; i < LINE_FORMS; i++) {
+		const struct bytes parts[] = { bytes_str(line), ends[i] };
+
+		if (failed(e = digest_of(bank, &ret->section[i], array_len(parts), parts)))
+			return e;
+	}
+	return ERR(E_OK);
+}
+
+static struct err hash_lines(struct firmware_work *w)
+{
+	size_t n = w->rules->n_command_lines;
+	struct err e;
+
+	if (w->n_hashed == n)
+		return ERR(E_OK);
+	w->hashed = calloc(n, sizeof(*w->hashed));
+	if (w->hashed == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	for (; w->n_hashed < n; w->n_hashed++) {
+		const char *exact = w->rules->command_lines[w->n_hashed].exact;
+
+		if (exact != NULL && failed(e = hash_line(exact, w->in->bank, &w->hashed[w->n_hashed])))
+			return e;
+	}
+	return ERR(E_OK);
+}
+
+/* A digest that no exact line has is left to "events". With a grammar it may be right, but its text is not in the log.
+ */
+static struct err judge_digest(struct firmware_work *w, struct bytes digest, bool section, enum ruling *ret)
+{
+	struct err e;
+
+	if (failed(e = hash_lines(w)))
+		return e;
+	w->strict = true;
+	for (size_t i = 0; i < w->n_hashed; i++)
+		w->strict = w->strict && w->rules->command_lines[i].exact != NULL;
+	for (size_t i = 0; i < w->n_hashed && *ret == RULING_NONE; i++) {
+		const struct line_digests *h = &w->hashed[i];
+
+		for (size_t k = 0; section && k < LINE_FORMS; k++)
+			if (bytes_eq(digest_bytes(&h->section[k]), digest))
+				*ret = RULING_APPROVED;
+		if (!section && bytes_eq(digest_bytes(&h->utf16), digest))
+			*ret = RULING_APPROVED;
+	}
+	if (*ret == RULING_APPROVED)
+		w->command_line_seen = true;
+	return ERR(E_OK);
+}
+
+static bool begins(struct bytes text, const char *with, struct bytes *ret_rest)
+{
+	size_t n = strlen(with);
+	struct bytes start;
+
+	return !failed(bytes_sub(text, 0, n, &start)) && bytes_eq(start, bytes_str(with)) &&
+	       !failed(bytes_sub(text, n, text.n - n, ret_rest));
+}
+
+/* The command line within a text event; false where it has none. */
+static bool line_of(enum evdata_text kind, struct bytes text, struct bytes *ret)
+{
+	if (kind == EVDATA_TEXT_GRUB_CMDLINE || kind == EVDATA_TEXT_STUB_CMDLINE) {
+		*ret = text;
+		return true;
+	}
+	return kind == EVDATA_TEXT_GRUB_COMMAND && (begins(text, "linux ", ret) || begins(text, "linuxefi ", ret));
+}
+
+struct err rule_command_line(struct firmware_work *w, const struct evdata *d, enum ruling *ret)
+{
+	const struct evlog_event *ev = d->ev;
+	bool section = w->section_is_command_line && ev->pcr == 11;
+	struct bytes digest = ev->digest[w->in->bank], line;
+	enum evdata_text kind;
+	struct evdata_tag tag;
+	struct err e;
+
+	if (ev->pcr == 11)
+		w->section_is_command_line = false;
+	if (ev->type == EV_EVENT_TAG && !failed(evdata_parse_tag(ev->data, &tag)) &&
+	    tag.id == EVDATA_TAG_LINUX_LOAD_OPTIONS)
+		return judge_digest(w, digest, false, ret);
+	if (ev->type != EV_IPL)
+		return ERR(E_OK);
+	if (section)
+		return judge_digest(w, digest, true, ret);
+	buf_clear(&w->text);
+	e = evdata_text(d, &kind, &w->text);
+	if (e.code == E_LOCAL_MEMORY)
+		return e;
+	if (failed(e))
+		return ERR(E_OK);
+	if (kind == EVDATA_TEXT_STUB_SECTION)
+		w->section_is_command_line = bytes_eq(buf_bytes(&w->text), BYTES_LIT(".cmdline"));
+	else if (line_of(kind, buf_bytes(&w->text), &line))
+		*ret = judge_text(w, line);
+	return ERR(E_OK);
+}

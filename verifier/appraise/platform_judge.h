@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One judgement of a firmware log while it is under way. Not for other folders. */
+#ifndef ASSAY_VERIFIER_PLATFORM_JUDGE_H
+#define ASSAY_VERIFIER_PLATFORM_JUDGE_H
+
+#include "firmware-measure/evlog_check.h"
+#include "verifier/appraise/platform_firmware.h"
+
+struct firmware_work {
+	const struct firmware_input *in;
+	const struct platform_firmware *rules;
+	struct firmware_judgement *j;
+	struct evlog_check check; /* E1 to E6, E9, E11; its secure_boot is what was measured so far */
+	struct buf text;          /* of the event that is being judged */
+	bool variable_seen[N_PLATFORM_DATABASES], dbx_seen, application_seen, command_line_seen, version_seen;
+	bool application_by_digest, initrd_seen;
+	size_t n_signed;              /* authorities that "signers" approved so far */
+	bool section_is_command_line; /* the next event of register 11 measures a UKI's .cmdline */
+	bool strict;                  /* this event is of a class that a rule decides alone: only an exact digest in
+					 "events" can approve it beside that rule, whatever unknown_events says */
+	size_t n_hashed;              /* exact command lines hashed: 0 or all of them */
+	struct line_digests *hashed;  /* owned */
+};
+
+/* How an exact command line looks where only its digest is in the log. */
+#define LINE_FORMS 3
+struct line_digests {
+	struct digest utf16;               /* load options: UTF-16 with its NUL */
+	struct digest section[LINE_FORMS]; /* .cmdline of a UKI: as it is, with a NUL, with a line break */
+};
+
+enum ruling {
+	RULING_NONE, /* the rule does not speak about this event, or has nothing for it */
+	RULING_APPROVED,
+	RULING_REFUSED, /* said why; no other rule is asked */
+};
+
+/* Adds a failure and gives its texts; the last place is overwritten when the list is full. */
+struct platform_failure *firmware_fail(struct firmware_work *w, const char *id, const char *rule, const char *subject);
+/* Formats into a text of a failure and cuts it at a whole character. */
+void platform_say(char *to, size_t size, const char *fmt, ...) printf_like(3, 4);
+#define PSAY(member, ...) platform_say((member), sizeof(member), __VA_ARGS__)
+
+/* platform_variables.c: SecureBoot, PK, KEK, db, dbx; and authorities. */
+must_check struct err rule_variable(struct firmware_work *w, const struct evdata *d, enum firmware_rule *ret_rule,
+				    enum ruling *ret);
+must_check struct err rule_authority(struct firmware_work *w, const struct evdata *d, enum ruling *ret);
+/* platform_command_line.c */
+must_check struct err rule_command_line(struct firmware_work *w, const struct evdata *d, enum ruling *ret);
+
+#endif
