@@ -37,6 +37,8 @@ void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS])
 		{ "owner-auth-file", OPT_STRING, &to->owner_auth_file, "FILE", "password of the owner hierarchy", 0 },
 		{ "user", OPT_STRING, &to->user, "USER", "who runs the command of run (nobody)", 0 },
 		{ "interval", OPT_DURATION, &to->interval_s, "TIME", "longest time between attestations", DAY_S },
+		{ "tpm-timeout", OPT_DURATION, &to->tpm_timeout_s, "TIME", "for the TPM's answer to one command (30s)",
+		  TPM_TIMEOUT_MAX_S },
 		{ "timeout", OPT_DURATION, &to->timeout_s, "TIME", "for one request to the verifier (30s)", 3600 },
 		{ "grace", OPT_DURATION, &to->grace_s, "TIME", "between TERM and KILL (10s)", 3600 },
 		{ "log-level", OPT_STRING, &to->log_level, "LEVEL", "error, warning, info or debug (warning)", 0 },
@@ -114,6 +116,7 @@ static struct err read_members(struct conf *c, struct texts *t, struct reason *r
 		{ "user", &c->user, NULL },
 		{ "log_level", &c->log_level, NULL },
 		{ "interval_s", NULL, &c->interval_s },
+		{ "tpm_timeout_s", NULL, &c->tpm_timeout_s },
 		{ "timeout_s", NULL, &c->timeout_s },
 		{ "grace_s", NULL, &c->grace_s },
 	};
@@ -173,6 +176,7 @@ static struct err take_flags(const struct conf_flags *f, struct conf *c, struct 
 	prefer(&c->user, f->user);
 	prefer(&c->log_level, f->log_level);
 	prefer_s(&c->interval_s, f->interval_s);
+	prefer_s(&c->tpm_timeout_s, f->tpm_timeout_s);
 	prefer_s(&c->timeout_s, f->timeout_s);
 	prefer_s(&c->grace_s, f->grace_s);
 	if (f->ek_chain.n == 0)
@@ -224,6 +228,10 @@ static struct err take_texts(const struct texts *t, struct conf *c, struct reaso
 			   log_quote(bytes_str(c->log_level)));
 		return ERR(E_LOCAL_CONFIG);
 	}
+	if (c->tpm_timeout_s == 0 || c->tpm_timeout_s > TPM_TIMEOUT_MAX_S) {
+		reason_set(reterr, "tpm_timeout_s must be from 1 to %d", TPM_TIMEOUT_MAX_S);
+		return ERR(E_LOCAL_CONFIG);
+	}
 	if (c->timeout_s == 0 || c->grace_s > 3600) {
 		reason_set(reterr, "timeout_s must not be 0, grace_s not above 3600");
 		return ERR(E_LOCAL_CONFIG);
@@ -238,6 +246,7 @@ struct err conf_load(const struct conf_flags *flags, struct conf *ret, struct re
 		.state_dir = "/var/lib/assay/attest",
 		.tcti = "device:/dev/tpmrm0",
 		.user = "nobody",
+		.tpm_timeout_s = TPM_TIMEOUT_S,
 		.timeout_s = 30,
 		.grace_s = 10,
 		.log_level = "warning",

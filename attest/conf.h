@@ -28,6 +28,7 @@ struct conf {
 	const char *endorsement_auth_file, *owner_auth_file;
 	const char *user;                     /* for `run`: name or number */
 	unsigned interval_s;                  /* longest time between attestations; 0: a third of the verdict's life */
+	unsigned tpm_timeout_s;               /* of one command to the TPM that makes no key */
 	unsigned timeout_s;                   /* of one request to the verifier, and for locks */
 	unsigned grace_s;                     /* between TERM and KILL */
 	const char *log_level;
@@ -41,9 +42,9 @@ struct conf_flags {
 	const char *config, *verifier, *ca, *state_dir, *tcti, *ak, *ak_handle, *ek, *ek_cert;
 	struct opt_list ek_chain;
 	const char *endorsement_auth_file, *owner_auth_file, *user, *log_level;
-	uint64_t interval_s, timeout_s, grace_s;
+	uint64_t interval_s, tpm_timeout_s, timeout_s, grace_s;
 };
-#define CONF_OPTS 17
+#define CONF_OPTS 18
 /* The options, for struct program's common ones; they write to *to. */
 void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS]);
 

@@ -98,7 +98,7 @@ struct err visit_begin(struct host *h, struct visit *ret)
 		reason_set(&h->why, "cannot lock the state folder %s: %s", h->conf->state_dir, err_text(e));
 		return e;
 	}
-	if (failed(e = tpm_open(h->conf->tcti, &h->why, &ret->tpm)))
+	if (failed(e = tpm_open(h->conf->tcti, h->conf->tpm_timeout_s, &h->why, &ret->tpm)))
 		return e;
 	return tpm_set_auths(ret->tpm, buf_bytes(&h->owner_auth), buf_bytes(&h->endorsement_auth));
 }

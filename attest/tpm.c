@@ -57,9 +57,9 @@ static void flush_raw(struct tpm *tpm, TPM2_HANDLE handle)
 	if (failed(wr_u16be(&command, TPM2_ST_NO_SESSIONS)) || failed(wr_u32be(&command, HEADER_SIZE + 4)) ||
 	    failed(wr_u32be(&command, TPM2_CC_FlushContext)) || failed(wr_u32be(&command, handle)))
 		return;
-	if (Tss2_Tcti_Transmit(tpm->tcti, command.n, command.p) != TSS2_RC_SUCCESS)
+	if (Tss2_Tcti_Transmit(tpm_tcti_context(&tpm->deadline), command.n, command.p) != TSS2_RC_SUCCESS)
 		return;
-	if (Tss2_Tcti_Receive(tpm->tcti, &n, response, TSS2_TCTI_TIMEOUT_BLOCK) != TSS2_RC_SUCCESS)
+	if (Tss2_Tcti_Receive(tpm_tcti_context(&tpm->deadline), &n, response, TSS2_TCTI_TIMEOUT_BLOCK) != TSS2_RC_SUCCESS)
 		return;
 	log_debug("flushed 0x%x", handle);
 }
@@ -88,7 +88,7 @@ static struct err flush_range(struct tpm *tpm, size_t range, const TPML_HANDLE *
 
 static TSS2_RC init_esys(struct tpm *tpm)
 {
-	TSS2_RC rc = Esys_Initialize(&tpm->esys, tpm->tcti, NULL);
+	TSS2_RC rc = Esys_Initialize(&tpm->esys, tpm_tcti_context(&tpm->deadline), NULL);
 
 	if (rc == TSS2_RC_SUCCESS)
 		rc = Esys_TR_SetAuth(tpm->esys, ESYS_TR_RH_OWNER, &tpm->owner_auth);
@@ -125,6 +125,13 @@ struct err tpm_result(struct tpm *tpm, TSS2_RC rc, const char *what)
 {
 	if (rc == TSS2_RC_SUCCESS)
 		return ERR(E_OK);
+	if (tpm->deadline.dead) {
+		reason_set(tpm->why, "the TPM did not answer within %u s (%s): it hangs, or another program has it for "
+				     "itself; --tpm-timeout says how long to wait",
+			   tpm->deadline.wait_ms / 1000, what);
+		recover(tpm); /* lets go of what we held, without asking the TPM */
+		return ERR(E_LOCAL_TIMEOUT);
+	}
 	log_debug("%s: 0x%x %s", what, rc, Tss2_RC_Decode(rc));
 	reason_set(tpm->why, "%s failed: %s (0x%x)", what, Tss2_RC_Decode(rc), rc);
 	if (!answered(rc))
@@ -149,7 +156,7 @@ static struct err make_room(struct tpm *tpm)
 	return ERR(E_OK);
 }
 
-static struct err new_tpm(TSS2_TCTI_CONTEXT *tcti, bool own_tcti, struct reason *why, struct tpm **ret)
+static struct err new_tpm(TSS2_TCTI_CONTEXT *tcti, bool own_tcti, unsigned timeout_s, struct reason *why, struct tpm **ret)
 {
 	struct tpm *tpm = calloc(1, sizeof(*tpm));
 
@@ -157,6 +164,7 @@ static struct err new_tpm(TSS2_TCTI_CONTEXT *tcti, bool own_tcti, struct reason 
 		return ERR(E_LOCAL_MEMORY);
 	tpm->tcti = tcti;
 	tpm->own_tcti = own_tcti;
+	tpm_tcti_init(&tpm->deadline, tcti, timeout_s * 1000);
 	tpm->why = why != NULL ? why : &tpm->nowhere;
 	*ret = tpm;
 	return ERR(E_OK);
@@ -171,29 +179,30 @@ static struct err start(struct tpm *tpm)
 	return make_room(tpm);
 }
 
-struct err tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct reason *why, struct tpm **ret)
+struct err tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, unsigned timeout_s, struct reason *why, struct tpm **ret)
 {
 	cleanup_tpm struct tpm *tpm = NULL;
 	struct err e;
 
-	if (failed(e = new_tpm(tcti, false, why, &tpm)) || failed(e = start(tpm)))
+	if (failed(e = new_tpm(tcti, false, timeout_s, why, &tpm)) || failed(e = start(tpm)))
 		return e;
 	*ret = take_ptr(&tpm);
 	return ERR(E_OK);
 }
 
-struct err tpm_open(const char *conf, struct reason *why, struct tpm **ret)
+struct err tpm_open(const char *conf, unsigned timeout_s, struct reason *why, struct tpm **ret)
 {
 	cleanup_tpm struct tpm *tpm = NULL;
 	TSS2_TCTI_CONTEXT *tcti = NULL;
-	TSS2_RC rc = Tss2_TctiLdr_Initialize(conf, &tcti);
 	struct err e;
+	TSS2_RC rc;
 
+	rc = Tss2_TctiLdr_Initialize(conf, &tcti);
 	if (rc != TSS2_RC_SUCCESS) {
 		reason_set(why, "cannot open the TPM at \"%s\": %s", conf, Tss2_RC_Decode(rc));
 		return ERR(E_LOCAL_TPM);
 	}
-	if (failed(e = new_tpm(tcti, true, why, &tpm))) {
+	if (failed(e = new_tpm(tcti, true, timeout_s, why, &tpm))) {
 		Tss2_TctiLdr_Finalize(&tcti);
 		return e;
 	}

@@ -23,13 +23,17 @@
 
 #include <tss2/tss2_esys.h>
 
+#include "attest/tpm_tcti.h"
 #include "protocol/tpmw.h"
 
+#define TPM_TIMEOUT_S 30
+#define TPM_TIMEOUT_MAX_S 600
 #define TPM_SLOTS 3 /* transient objects, and loaded sessions, that every PC Client TPM has room for */
 
 struct tpm {
 	ESYS_CONTEXT *esys;
-	TSS2_TCTI_CONTEXT *tcti;
+	TSS2_TCTI_CONTEXT *tcti;  /* the real one */
+	struct tpm_tcti deadline; /* in front of it, for everything that is sent */
 	bool own_tcti;
 	bool broken;            /* a command was lost, and recovery failed; cleanups try again */
 	bool recovering;
@@ -42,12 +46,13 @@ struct tpm {
 
 /*
  * tcti  as tss2-tctildr reads it: "device:/dev/tpmrm0", "swtpm:path=/run/tpm/sock"
+ * timeout_s  for the answer to one command, 1 to TPM_TIMEOUT_MAX_S; see tpm_tcti.h
  * why   borrowed as long as the connection is open; may be NULL
- * E_LOCAL_TPM, E_LOCAL_MEMORY.
+ * E_LOCAL_TPM, E_LOCAL_TIMEOUT, E_LOCAL_MEMORY.
  */
-must_check struct err tpm_open(const char *tcti, struct reason *why, struct tpm **ret);
+must_check struct err tpm_open(const char *tcti, unsigned timeout_s, struct reason *why, struct tpm **ret);
 /* The same over a ready TCTI context, which stays the caller's. */
-must_check struct err tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct reason *why, struct tpm **ret);
+must_check struct err tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, unsigned timeout_s, struct reason *why, struct tpm **ret);
 void tpm_close(struct tpm *tpm);
 DEFINE_CLEANUP(struct tpm, cleanup_tpm_, tpm_close)
 #define cleanup_tpm cleanup(cleanup_tpm_)
@@ -57,7 +62,8 @@ must_check struct err tpm_set_auths(struct tpm *tpm, struct bytes owner, struct 
 
 /*
  * Translates a TSS result: E_OK, or E_LOCAL_TPM with `what` and the decoded
- * code in the reason. Recovers where the code is not the TPM's own. Codes that callers act on are compared before.
+ * code in the reason, or E_LOCAL_TIMEOUT where it has not answered in time; this
+ * and every later command fail then. Recovers where the code is not the TPM's own. Codes that callers act on are compared before.
  */
 must_check struct err tpm_result(struct tpm *tpm, TSS2_RC rc, const char *what);
 

@@ -157,7 +157,7 @@ static void setup(struct bench *b)
 	make_image(b->image);
 	must_ok(dir_make(b->model, 0700), why);
 	put(b->model, "weights", "some weights");
-	b->conf = (struct conf){ .state_dir = b->state, .tcti = harness_tcti(b->tpm, 0), .timeout_s = 30 };
+	b->conf = (struct conf){ .state_dir = b->state, .tcti = harness_tcti(b->tpm, 0), .tpm_timeout_s = TPM_TIMEOUT_S, .timeout_s = 30 };
 	enrol(b);
 }
 

@@ -92,6 +92,17 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *n, uint8_t *response,
 	return rc;
 }
 
+static TSS2_RC get_poll_handles(TSS2_TCTI_CONTEXT *context, TSS2_TCTI_POLL_HANDLE *handles, size_t *n)
+{
+	const struct fault_tcti *f = (const struct fault_tcti *)context;
+
+	if (f->silent_fd < 0)
+		return TSS2_TCTI_RC_NOT_IMPLEMENTED;
+	handles[0].fd = f->silent_fd;
+	*n = 1;
+	return TSS2_RC_SUCCESS;
+}
+
 void fault_tcti_init(struct fault_tcti *f, TSS2_TCTI_CONTEXT *next)
 {
 	memset(f, 0, sizeof(*f));
@@ -99,6 +110,8 @@ void fault_tcti_init(struct fault_tcti *f, TSS2_TCTI_CONTEXT *next)
 	f->common.version = 1;
 	f->common.transmit = transmit;
 	f->common.receive = receive;
+	f->common.getPollHandles = get_poll_handles;
+	f->silent_fd = -1;
 	f->next = next;
 	buf_init(&f->bus, BUS_MAX);
 }

@@ -25,6 +25,7 @@ struct fault_tcti {
 	unsigned at;                        /* the first command that fails, counted from 0 */
 	unsigned times;                     /* how many fail from there on */
 	uint32_t code;
+	int silent_fd;                      /* what has to be polled before an answer; -1: not said */
 	uint32_t pending_code;              /* what receive gives in place of the TPM's answer */
 	struct buf bus;                     /* every byte in both directions, where listening */
 	bool listens;

@@ -40,7 +40,7 @@ static void bench_begin(struct bench *b)
 	*b = (struct bench){ .boot = BOOT_INIT, .w = WORKLOAD_INIT, .ek = EK_INIT, .ak = AK_INIT };
 	b->tcti = fixture_connect();
 	fault_tcti_init(&b->fault, b->tcti);
-	OK(tpm_open_tcti(fault_tcti_context(&b->fault), &fixture_why, &b->tpm));
+	OK(tpm_open_tcti(fault_tcti_context(&b->fault), TPM_TIMEOUT_S, &fixture_why, &b->tpm));
 	OK(boot_read(b->tpm, &b->boot));
 	OK(workload_open(dir_fd, b->tpm, &b->boot, &b->w));
 	OK(ek_open(b->tpm, EK_RSA_2048, &b->ek));

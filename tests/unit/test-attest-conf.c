@@ -42,13 +42,14 @@ static void test_defaults(void **state)
 	assert_int_equal(c.ak_handle, AK_HANDLE);
 	assert_int_equal(c.ek, EK_AUTO);
 	assert_null(c.verifier_url);
+	assert_int_equal(c.tpm_timeout_s, 30);
 	assert_int_equal(c.timeout_s, 30);
 }
 
 static const char whole[] =
 	"{\"verifier_url\":\"https://v\",\"ca_file\":\"/ca\",\"state_dir\":\"/s\",\"tcti\":\"swtpm\",\"ak\":\"rsa-2048\","
 	"\"ak_handle\":\"0x81010001\",\"ek\":\"ecc-p384\",\"ek_cert\":\"/e\",\"ek_chain\":[\"/c1\",\"/c2\"],\"endorsement_auth_file\":\"/ea\","
-	"\"owner_auth_file\":\"/oa\",\"user\":\"agent\",\"interval_s\":7,\"timeout_s\":8,\"grace_s\":9,\"log_level\":\"debug\"}";
+	"\"owner_auth_file\":\"/oa\",\"user\":\"agent\",\"interval_s\":7,\"tpm_timeout_s\":6,\"timeout_s\":8,\"grace_s\":9,\"log_level\":\"debug\"}";
 
 static void test_file(void **state)
 {
@@ -71,6 +72,7 @@ static void test_file(void **state)
 	assert_string_equal(c.owner_auth_file, "/oa");
 	assert_string_equal(c.user, "agent");
 	assert_int_equal(c.interval_s, 7);
+	assert_int_equal(c.tpm_timeout_s, 6);
 	assert_int_equal(c.timeout_s, 8);
 	assert_int_equal(c.grace_s, 9);
 	assert_string_equal(c.log_level, "debug");
@@ -82,7 +84,7 @@ static void test_precedence(void **state)
 	struct conf_flags f = { .verifier = "https://w", .ca = "/cb", .state_dir = "/t", .ak = "ecc-p256",
 				.ak_handle = "0x81010002", .ek = "ecc-p256", .ek_cert = "/f", .ek_chain = { 1, { "/d" } },
 				.endorsement_auth_file = "/eb", .owner_auth_file = "/ob", .user = "other",
-				.interval_s = 1, .timeout_s = 2, .grace_s = 3, .log_level = "info" };
+				.interval_s = 1, .tpm_timeout_s = 4, .timeout_s = 2, .grace_s = 3, .log_level = "info" };
 	cleanup_conf struct conf c = { 0 };
 
 	(void)state;
@@ -102,6 +104,7 @@ static void test_precedence(void **state)
 	assert_string_equal(c.owner_auth_file, "/ob");
 	assert_string_equal(c.user, "other");
 	assert_int_equal(c.interval_s, 1);
+	assert_int_equal(c.tpm_timeout_s, 4);
 	assert_int_equal(c.timeout_s, 2);
 	assert_int_equal(c.grace_s, 3);
 	assert_string_equal(c.log_level, "info");
@@ -133,6 +136,8 @@ static void test_refused(void **state)
 		{ "{\"interval_s\":-1}", "interval_s" },
 		{ "{\"interval_s\":86401}", "interval_s" },
 		{ "{\"timeout_s\":0}", "timeout_s" },
+		{ "{\"tpm_timeout_s\":0}", "tpm_timeout_s" },
+		{ "{\"tpm_timeout_s\":601}", "tpm_timeout_s" },
 		{ "{\"grace_s\":3601}", "grace_s" },
 		{ "{\"log_level\":\"loud\"}", "loud" },
 		{ "{\"ek_chain\":\"/c\"}", "ek_chain" },

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 
 #include "attest/ak.h"
@@ -69,7 +70,7 @@ static void test_handles_after_many_runs(void **state)
 	struct tpm_name ak;
 
 	(void)state;
-	OK(tpm_open_tcti(tcti, &fixture_why, &tpm));
+	OK(tpm_open_tcti(tcti, TPM_TIMEOUT_S, &fixture_why, &tpm));
 	ak = name_of_ak(tpm);
 	for (unsigned i = 0; i < runs; i++) {
 		OK(cycle(tpm, &ak));
@@ -80,7 +81,7 @@ static void test_handles_after_many_runs(void **state)
 		assert_int_equal(fixture_loaded(tcti), 0);
 		tpm_close(tpm);
 		tpm = NULL;
-		OK(tpm_open_tcti(tcti, &fixture_why, &tpm));
+		OK(tpm_open_tcti(tcti, TPM_TIMEOUT_S, &fixture_why, &tpm));
 	}
 	tpm_close(tpm);
 	assert_int_equal(fixture_loaded(tcti), 0);
@@ -96,7 +97,7 @@ static void every_fault(enum fault_tcti_kind kind, uint32_t code)
 	unsigned n;
 
 	fault_tcti_init(&f, tcti);
-	OK(tpm_open_tcti(fault_tcti_context(&f), &fixture_why, &tpm));
+	OK(tpm_open_tcti(fault_tcti_context(&f), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	fault_tcti_arm(&f, FAULT_TCTI_NONE, 0, 0, 0);
 	OK(whole_cycle(tpm));
 	n = f.n_commands;
@@ -108,7 +109,7 @@ static void every_fault(enum fault_tcti_kind kind, uint32_t code)
 
 		tpm = NULL;
 		fault_tcti_arm(&f, FAULT_TCTI_NONE, 0, 0, 0);
-		OK(tpm_open_tcti(fault_tcti_context(&f), &fixture_why, &tpm));
+		OK(tpm_open_tcti(fault_tcti_context(&f), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		fault_tcti_arm(&f, kind, k, 1, code);
 		e = whole_cycle(tpm);
 		/* A flush is the one command whose failure is no failure of the whole. */
@@ -154,7 +155,7 @@ static void test_fault_while_opening(void **state)
 	fault_tcti_init(&f, tcti);
 	for (k = 0; k < 20; k++) {
 		fault_tcti_arm(&f, FAULT_TCTI_ANSWER, k, 1, 0);
-		if (!failed(tpm_open_tcti(fault_tcti_context(&f), &fixture_why, &tpm)))
+		if (!failed(tpm_open_tcti(fault_tcti_context(&f), TPM_TIMEOUT_S, &fixture_why, &tpm)))
 			break;
 		assert_null(tpm);
 	}
@@ -174,7 +175,7 @@ static void test_busy_tpm(void **state)
 
 	(void)state;
 	fault_tcti_init(&f, tcti);
-	OK(tpm_open_tcti(fault_tcti_context(&f), &fixture_why, &tpm));
+	OK(tpm_open_tcti(fault_tcti_context(&f), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	for (size_t i = 0; i < array_len(codes); i++) {
 		/* More often than ESYS tries by itself. */
 		fault_tcti_arm(&f, FAULT_TCTI_CODE, 0, 20, codes[i]);
@@ -195,7 +196,7 @@ static void leave_behind(TSS2_TCTI_CONTEXT *tcti, unsigned n)
 {
 	struct tpm *tpm;
 
-	OK(tpm_open_tcti(tcti, &fixture_why, &tpm));
+	OK(tpm_open_tcti(tcti, TPM_TIMEOUT_S, &fixture_why, &tpm));
 	for (unsigned i = 0; i < n; i++) {
 		struct buf public = BUF_INIT(LIMIT_TPM2B);
 		struct tpm_handle h = TPM_HANDLE_NONE;
@@ -217,7 +218,7 @@ static void test_leftovers(void **state)
 	(void)state;
 	leave_behind(tcti, 3);
 	assert_int_equal(fixture_loaded(tcti), 6);
-	OK(tpm_open_tcti(tcti, &fixture_why, &tpm));
+	OK(tpm_open_tcti(tcti, TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(whole_cycle(tpm));
 	tpm_close(tpm);
 	assert_int_equal(fixture_loaded(tcti), 0);
@@ -268,7 +269,7 @@ static void test_quote(void **state)
 		const struct ak_spec spec = { cases[i].kind, cases[i].handle, NULL };
 
 		OK(harness_extend(fixture_harness, 0, 3, BYTES_LIT("boot event"), &fixture_why));
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		OK(ak_open(tpm, &spec, NULL, &ak));
 		assert_true(ak.handle.persistent);
 		OK(ak_quote(&ak, BYTES_ARR(data32), &s, &a));
@@ -288,7 +289,7 @@ static void test_pcr_read_of_absent_bank(void **state)
 	struct digest value;
 
 	(void)state;
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	FAILS(E_LOCAL_NOT_FOUND, tpm_pcr_read(tpm, &s, 1, &value));
 	FAILS(E_BUG, tpm_pcr_read(tpm, &s, 2, &value));
 	OK(tpm_banks(tpm, 13, &banks));
@@ -347,7 +348,7 @@ static void test_workload_key(void **state)
 	struct tpm_name name;
 
 	(void)state;
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	OK(ek_session(&ek, &ek.name, &session));
 	OK(wkey_create(tpm, &session, &blob, &name));
@@ -377,7 +378,7 @@ static void test_many_signatures(void **state)
 	struct tpm_name name;
 
 	(void)state;
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	OK(ek_session(&ek, &ek.name, &session));
 	OK(wkey_create(tpm, &session, &blob, &name));
@@ -412,7 +413,7 @@ static void test_secrets_stay_off_the_bus(void **state)
 	(void)state;
 	fault_tcti_init(&f, tcti);
 	f.listens = true;
-	OK(tpm_open_tcti(fault_tcti_context(&f), &fixture_why, &tpm));
+	OK(tpm_open_tcti(fault_tcti_context(&f), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	OK(ek_session_first(&ek, &session));
 	OK(ak_open(tpm, &spec, &session, &ak));
@@ -489,7 +490,7 @@ static void test_ek_kinds(void **state)
 	for (size_t i = 0; i < array_len(kinds); i++) {
 		cleanup_tpm struct tpm *tpm = NULL;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		use_ek(tpm, kinds[i]);
 		FAILS(E_BUG, ek_open(tpm, EK_AUTO, &(struct ek)EK_INIT));
 	}
@@ -506,7 +507,7 @@ static void test_no_session_with_another_ek(void **state)
 	struct tpm_name other;
 
 	(void)state;
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	other = ek.name;
 	other.v[5] ^= 1;
@@ -525,7 +526,7 @@ static void test_ek_certificate(void **state)
 
 	(void)state;
 	ek_certs_init(&certs);
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(ek_open(tpm, EK_RSA_2048, &ek));
 	OK(ek_certs_from_nv(tpm, EK_RSA_2048, &certs));
 	assert_int_equal(certs.n_chain, 0);
@@ -577,7 +578,7 @@ static void test_ak_is_the_same_each_time(void **state)
 	struct tpm_name first, wrong;
 
 	(void)state;
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	for (int i = 0; i < 3; i++) {
 		cleanup_ak struct ak ak = AK_INIT;
 
@@ -614,7 +615,7 @@ static void test_ak_without_persistence(void **state)
 	cleanup_ak struct ak ak = AK_INIT;
 
 	(void)state;
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(ak_open(tpm, &spec, NULL, &ak));
 	assert_false(ak.handle.persistent);
 	OK(whole_cycle(tpm));
@@ -653,7 +654,7 @@ static void test_hierarchies_with_passwords(void **state)
 	tcti = fixture_connect();
 	fault_tcti_init(&f, tcti);
 	f.listens = true;
-	OK(tpm_open_tcti(fault_tcti_context(&f), &fixture_why, &tpm));
+	OK(tpm_open_tcti(fault_tcti_context(&f), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	{
 		cleanup_ak struct ak ak = AK_INIT;
 
@@ -685,7 +686,7 @@ static void read_boot(struct boot *b)
 	cleanup_tpm struct tpm *tpm = NULL;
 
 	boot_done(b);
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(boot_read(tpm, b));
 }
 
@@ -703,7 +704,7 @@ static void test_boot(void **state)
 		cleanup_tpm struct tpm *tpm = NULL;
 		cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		OK(session_hmac(tpm, NULL, &session));
 		OK(wkey_create(tpm, &session, &blob, &name));
 	}
@@ -721,7 +722,7 @@ static void test_boot(void **state)
 		cleanup_tpm struct tpm *tpm = NULL;
 		cleanup_tpm_handle struct tpm_handle key = TPM_HANDLE_NONE;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		FAILS(E_AUTH_CONFLICT, wkey_load(tpm, &blob, &key));
 	}
 }
@@ -779,7 +780,7 @@ static void test_ek_chain_from_nv(void **state)
 	define_nv(EK_NV_CHAIN_FIRST, BYTES(all.p, cert_der(issuer).n - 5), TPMA_NV_AUTHREAD);
 	define_nv(EK_NV_CHAIN_FIRST + 1, BYTES(all.p + cert_der(issuer).n - 5, all.n - cert_der(issuer).n + 5),
 		  TPMA_NV_OWNERREAD);
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(ek_certs_from_nv(tpm, EK_RSA_2048, &certs));
 	assert_int_equal(certs.n_chain, 2);
 	assert_true(bytes_eq(buf_bytes(&certs.chain[0]), cert_der(issuer)));
@@ -807,7 +808,7 @@ static enum ek_kind chosen(void)
 	cleanup_tpm struct tpm *tpm = NULL;
 	enum ek_kind kind;
 
-	OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 	OK(ek_choose(tpm, &kind));
 	return kind;
 }
@@ -845,7 +846,7 @@ static void test_ecc_ek_after_clear(void **state)
 		cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
 		cleanup_ek struct ek ek = EK_INIT;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		OK(ek_open(tpm, kinds[i], &ek));
 		name[i] = ek.name;
 		if (!ek.persistent) {
@@ -861,7 +862,7 @@ static void test_ecc_ek_after_clear(void **state)
 		cleanup_tpm struct tpm *tpm = NULL;
 		struct tpm_name again;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		again = name_of_ek(tpm, kinds[i], false);
 		assert_true(bytes_eq(tpm_name_bytes(&again), tpm_name_bytes(&name[i])));
 	}
@@ -881,7 +882,7 @@ static void test_after_clear(void **state)
 		cleanup_ek struct ek ek = EK_INIT;
 		cleanup_ak struct ak ak = AK_INIT;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		OK(ek_open(tpm, EK_RSA_2048, &ek));
 		assert_true(ek.persistent);
 		OK(ak_open(tpm, &spec, NULL, &ak));
@@ -896,7 +897,7 @@ static void test_after_clear(void **state)
 		cleanup_ek struct ek ek = EK_INIT, again = EK_INIT;
 		cleanup_ak struct ak ak = AK_INIT;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		OK(ek_open(tpm, EK_RSA_2048, &ek));
 		assert_false(ek.persistent);
 		assert_true(bytes_eq(tpm_name_bytes(&ek.name), tpm_name_bytes(&ek_name)));
@@ -914,7 +915,7 @@ static void test_after_clear(void **state)
 		cleanup_tpm struct tpm *tpm = NULL;
 		cleanup_ek struct ek ek = EK_INIT;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		OK(ek_open(tpm, EK_RSA_2048, &ek));
 		assert_false(bytes_eq(tpm_name_bytes(&ek.name), tpm_name_bytes(&ek_name)));
 	}
@@ -923,7 +924,7 @@ static void test_after_clear(void **state)
 		cleanup_tpm struct tpm *tpm = NULL;
 		cleanup_ek struct ek ek = EK_INIT;
 
-		OK(tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &tpm));
+		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		FAILS(E_LOCAL_TPM, ek_open(tpm, EK_RSA_2048, &ek));
 	}
 }
@@ -933,9 +934,58 @@ static void test_no_tpm(void **state)
 	struct tpm *tpm = NULL;
 
 	(void)state;
-	FAILS(E_LOCAL_TPM, tpm_open("device:/nonexistent", &fixture_why, &tpm));
+	FAILS(E_LOCAL_TPM, tpm_open("device:/nonexistent", TPM_TIMEOUT_S, &fixture_why, &tpm));
 	assert_non_null(strstr(fixture_why.text, "/nonexistent"));
 	assert_null(tpm);
+}
+
+/* Nobody waits for ever for a TPM that hangs: neither for a command, nor to flush, nor to close it. */
+static void test_tpm_that_hangs(void **state)
+{
+	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
+	struct harness_info info;
+	struct tpm *tpm = NULL;
+	struct tpm_clock clock;
+
+	(void)state;
+	OK(harness_info(fixture_harness, 0, &info, &fixture_why));
+	OK(tpm_open(harness_tcti(fixture_harness, 0), 1, &fixture_why, &tpm));
+	OK(session_hmac(tpm, NULL, &session));
+	assert_int_equal(kill(info.pid, SIGSTOP), 0);
+	FAILS(E_LOCAL_TIMEOUT, tpm_read_clock(tpm, &clock));
+	assert_non_null(strstr(fixture_why.text, "did not answer within 1 s"));
+	/* An answer that comes late is that of another command: the connection stays dead. */
+	assert_int_equal(kill(info.pid, SIGCONT), 0);
+	FAILS(E_LOCAL_TIMEOUT, tpm_read_clock(tpm, &clock));
+	assert_int_equal(kill(info.pid, SIGSTOP), 0);
+	tpm_handle_done(&session);
+	tpm_close(tpm);
+	assert_int_equal(kill(info.pid, SIGCONT), 0);
+	OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
+	OK(tpm_read_clock(tpm, &clock));
+	tpm_close(tpm);
+}
+
+/* The same by the poll handles of a TCTI that has some, as that of a device has. */
+static void test_tpm_that_hangs_behind_poll_handles(void **state)
+{
+	TSS2_TCTI_CONTEXT *tcti = fixture_connect();
+	struct tpm_clock clock;
+	struct fault_tcti f;
+	struct tpm *tpm;
+	int silent[2];
+
+	(void)state;
+	assert_int_equal(pipe(silent), 0);
+	fault_tcti_init(&f, tcti);
+	OK(tpm_open_tcti(fault_tcti_context(&f), 1, &fixture_why, &tpm));
+	f.silent_fd = silent[0];
+	FAILS(E_LOCAL_TIMEOUT, tpm_read_clock(tpm, &clock));
+	tpm_close(tpm);
+	fault_tcti_done(&f);
+	fixture_disconnect(&tcti);
+	assert_int_equal(close(silent[0]), 0);
+	assert_int_equal(close(silent[1]), 0);
 }
 
 int main(void)
@@ -948,6 +998,8 @@ int main(void)
 		cmocka_unit_test(test_tpm_failure_codes),
 		cmocka_unit_test(test_fault_while_opening),
 		cmocka_unit_test(test_busy_tpm),
+		cmocka_unit_test(test_tpm_that_hangs),
+		cmocka_unit_test(test_tpm_that_hangs_behind_poll_handles),
 		cmocka_unit_test(test_leftovers),
 		cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_pcr_read_of_absent_bank),

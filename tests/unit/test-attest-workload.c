@@ -29,7 +29,7 @@ static struct err visit_try(struct visit *v)
 	struct err e;
 
 	*v = (struct visit){ .boot = BOOT_INIT, .w = WORKLOAD_INIT };
-	if (failed(e = tpm_open(harness_tcti(fixture_harness, 0), &fixture_why, &v->tpm)) ||
+	if (failed(e = tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &v->tpm)) ||
 	    failed(e = boot_read(v->tpm, &v->boot)))
 		return e;
 	return workload_open(dir_fd, v->tpm, &v->boot, &v->w);
@@ -246,7 +246,7 @@ static void go_on_lossy_bus(struct fault_tcti *f, enum fault_tcti_kind kind, uns
 	struct workload_event start = start_event(1), end = end_event(1);
 	struct err e;
 
-	OK(tpm_open_tcti(fault_tcti_context(f), &fixture_why, &v.tpm));
+	OK(tpm_open_tcti(fault_tcti_context(f), TPM_TIMEOUT_S, &fixture_why, &v.tpm));
 	fault_tcti_arm(f, kind, k, 1, 0);
 	e = boot_read(v.tpm, &v.boot);
 	if (!failed(e))
