@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/x509.h"
+#include "firmware-measure/ima_sign.h"
 #include "verifier/appraise/platform_read.h"
 
 #define MAX_SIGNERS 64
@@ -43,21 +44,54 @@ static bool rule_template(const char *s)
 	return *s != '\0' && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-|") == strlen(s);
 }
 
-static struct err signer_parse(const char *s, struct key **ret)
+static struct err signer_of_certificate(const struct cert *c, struct key **ret, struct ima_key *ret_id)
+{
+	struct err e;
+
+	if (failed(e = ima_cert_key_id(c, ret_id->id)))
+		return e;
+	return cert_key(c, ret);
+}
+
+static struct err signer_of_key(struct err parsed, struct key **k, struct ima_key *ret_id)
+{
+	return failed(parsed) ? parsed : ima_key_id(*k, ret_id->id);
+}
+
+static struct err signer_parse(const char *s, struct key **ret, struct ima_key *ret_id)
 {
 	cleanup_buf struct buf der = BUF_INIT(LIMIT_CERT);
 	cleanup_cert struct cert *c = NULL;
 	struct err e;
 
 	if (strncmp(s, "-----BEGIN CERTIFICATE-----", 27) == 0)
-		return failed(e = cert_from_pem(bytes_str(s), &c)) ? e : cert_key(c, ret);
+		return failed(e = cert_from_pem(bytes_str(s), &c)) ? e : signer_of_certificate(c, ret, ret_id);
 	if (strncmp(s, "-----BEGIN ", 11) == 0)
-		return key_from_pem(bytes_str(s), ret);
+		return signer_of_key(key_from_pem(bytes_str(s), ret), ret, ret_id);
 	if (failed(e = b64_decode(bytes_str(s), &der)))
 		return e;
 	if (!failed(cert_from_der(buf_bytes(&der), &c, NULL)))
-		return cert_key(c, ret);
-	return key_from_spki(buf_bytes(&der), ret);
+		return signer_of_certificate(c, ret, ret_id);
+	return signer_of_key(key_from_spki(buf_bytes(&der), ret), ret, ret_id);
+}
+
+static struct err add_signer(const struct jobj *o, size_t i, const char *s, struct platform_ima *m)
+{
+	struct err e =
+		strlen(s) > MAX_SIGNER_TEXT ? ERR(E_LIMIT_SIZE) : signer_parse(s, &m->signers[i], &m->signer_ids[i]);
+
+	if (m->signers[i] != NULL)
+		m->n_signers++;
+	if (failed(e)) {
+		reason_set(o->reterr, "%s.signers[%zu]: no public key or certificate in PEM or base64 DER (%s)",
+			   o->where, i, err_text(e));
+		return e;
+	}
+	m->signer_ids[i].key = m->signers[i];
+	for (size_t k = 0; k < i; k++)
+		if (key_equal(m->signers[k], m->signers[i]))
+			return read_twice(o, "signers", i);
+	return ERR(E_OK);
 }
 
 static struct err read_signers(struct jobj *o, struct platform_ima *m)
@@ -71,22 +105,12 @@ static struct err read_signers(struct jobj *o, struct platform_ima *m)
 	if (failed(e = read_list(o, "signers", MAX_SIGNERS, &array)))
 		return e;
 	m->signers = calloc(json_array_size(array), sizeof(struct key *));
-	if (m->signers == NULL)
+	m->signer_ids = calloc(json_array_size(array), sizeof(*m->signer_ids));
+	if (m->signers == NULL || m->signer_ids == NULL)
 		return ERR(E_LOCAL_MEMORY);
-	for (size_t i = 0; i < json_array_size(array); i++) {
-		if (failed(e = read_item(o, "signers", array, i, &s)))
+	for (size_t i = 0; i < json_array_size(array); i++)
+		if (failed(e = read_item(o, "signers", array, i, &s)) || failed(e = add_signer(o, i, s, m)))
 			return e;
-		e = strlen(s) > MAX_SIGNER_TEXT ? ERR(E_LIMIT_SIZE) : signer_parse(s, &m->signers[i]);
-		if (failed(e)) {
-			reason_set(o->reterr, "%s.signers[%zu]: no public key or certificate in PEM or base64 DER (%s)",
-				   o->where, i, err_text(e));
-			return e;
-		}
-		m->n_signers++;
-		for (size_t k = 0; k < i; k++)
-			if (key_equal(m->signers[k], m->signers[i]))
-				return read_twice(o, "signers", i);
-	}
 	return ERR(E_OK);
 }
 

@@ -50,6 +50,7 @@ static void ima_free(struct platform_ima *m)
 	for (size_t i = 0; i < m->n_signers; i++)
 		key_free(m->signers[i]);
 	free(m->signers);
+	free(m->signer_ids);
 	texts_done(&m->exclude);
 	texts_done(&m->templates);
 	free(m);

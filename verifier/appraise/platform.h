@@ -18,6 +18,8 @@
 #define PLATFORM_MAX_EVENTS 256   /* rows of "events" */
 #define PLATFORM_MAX_CMDLINE 4096 /* bytes of a kernel command line or a word of one */
 
+struct ima_key; /* firmware-measure/ima_sign.h */
+
 struct platform_texts {
 	size_t n;
 	char **v;
@@ -93,6 +95,7 @@ struct platform_ima {
 	struct platform_file_digests digests;
 	size_t n_signers;
 	struct key **signers;
+	struct ima_key *signer_ids;    /* the same keys, with the id under which signatures name them */
 	struct platform_texts exclude; /* absolute canonical paths; each covers itself and what lies below */
 	enum platform_violations violations;
 	bool allow_unsigned;             /* files without a signature that nothing else approves; default deny */
