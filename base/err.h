@@ -41,7 +41,7 @@
 	X(E_PEER_MEDIA_TYPE, 415, "unsupported media type")                    \
 	X(E_PEER_NO_ROUTE, 404, "no such resource")                            \
 	X(E_PEER_METHOD, 405, "method not allowed")                            \
-	X(E_AUTH_SIGNATURE, 401, "signature does not verify")                  \
+	X(E_AUTH_SIGNATURE, 403, "signature does not verify")                  \
 	X(E_AUTH_CERTIFICATE, 403, "certificate not acceptable")               \
 	X(E_AUTH_UNKNOWN, 403, "not known here")                               \
 	X(E_AUTH_NONCE, 403, "nonce not live")                                 \

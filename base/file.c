@@ -111,6 +111,27 @@ struct err file_read(int dir_fd, const char *path, struct buf *ret)
 	return read_fd(fd, ret);
 }
 
+struct err file_read_part(int dir_fd, const char *path, uint64_t offset, size_t max, struct buf *ret)
+{
+	size_t before = ret->n, got = 1;
+	cleanup_fd int fd = -1;
+	struct stat st;
+	struct err e;
+
+	if (offset > INT64_MAX)
+		return ERR(E_LOCAL_IO);
+	if (failed(e = open_for_read(dir_fd, path, &st, &fd)) || failed(e = buf_reserve(ret, max)))
+		return e;
+	if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
+		return io_failed("lseek", path);
+	while (got > 0 && ret->n - before < max) {
+		if (failed(e = read_some(fd, ret->p + ret->n, max - (ret->n - before), &got)))
+			return failed(buf_truncate(ret, before)) ? ERR(E_BUG) : e;
+		ret->n += got;
+	}
+	return ERR(E_OK);
+}
+
 struct err file_read_secret(int dir_fd, const char *path, struct buf *ret)
 {
 	cleanup_fd int fd = -1;

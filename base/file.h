@@ -19,7 +19,14 @@
  */
 must_check struct err file_read(int dir_fd, const char *path, struct buf *ret);
 
-/* The same for a secret: refuses a file that group or others can read, or that another uid owns (E_LOCAL_PERMISSION). */
+/*
+ * At most max bytes from offset on (appended), fewer only at the end of the
+ * file; nothing where the file is not that long. For lists that grow while
+ * they are read. As file_read() otherwise; E_LIMIT_SIZE where ret->max is smaller.
+ */
+must_check struct err file_read_part(int dir_fd, const char *path, uint64_t offset, size_t max, struct buf *ret);
+
+/* file_read() for a secret: refuses a file that group or others can read, or that another uid owns (E_LOCAL_PERMISSION). */
 must_check struct err file_read_secret(int dir_fd, const char *path, struct buf *ret);
 
 /*

@@ -7,9 +7,11 @@
 #define MIB (1024 * KIB)
 
 #define LIMIT_SMALL (64 * KIB)            /* any JSON or form request body */
-#define LIMIT_EVIDENCE (4 * MIB)          /* one evidence message */
+#define LIMIT_EVIDENCE (6 * MIB)          /* one evidence message: the logs below, claims and keys */
 #define LIMIT_CLAIMS (64 * KIB)           /* claims within one evidence message */
 #define LIMIT_WORKLOAD_LOG (3 * MIB)      /* log part within one evidence message */
+#define LIMIT_FIRMWARE_LOG (512 * KIB)    /* firmware log within one evidence message */
+#define LIMIT_IMA_PART (1 * MIB)          /* part of an IMA list within one evidence message; only the last part is smaller */
 #define LIMIT_DOCUMENT (256 * KIB)        /* one operator document with its envelope */
 #define LIMIT_CERT (8 * KIB)              /* one certificate, DER */
 #define LIMIT_CHAIN 8                     /* certificates in a chain, leaf included */

@@ -108,6 +108,7 @@ struct err attest_reply_encode(const struct attest_reply *m, struct buf *ret)
 	if (failed(e = json_new_object(&o)) ||
 	    failed(e = json_put_str(o, "host", m->host_id)) ||
 	    failed(e = json_put_str(o, "state", m->state)) ||
+	    failed(e = json_put_bool(o, "incomplete", m->incomplete)) ||
 	    failed(e = put_expires(o, m->expires_s)) ||
 	    failed(e = put_failures(o, m)) ||
 	    failed(e = put_results(o, m)))
@@ -203,6 +204,8 @@ static struct err get_reply(struct jobj *o, struct attest_reply *m)
 		reason_set(o->reterr, "state: unexpected value");
 		return ERR(E_PEER_RANGE);
 	}
+	if (failed(e = jobj_bool(o, "incomplete", &m->incomplete)))
+		return e;
 	if (jobj_has(o, "expires") && failed(e = jobj_time(o, "expires", &m->expires_s)))
 		return e;
 	if (failed(e = get_failures(o, m)) ||

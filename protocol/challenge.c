@@ -72,7 +72,8 @@ struct err challenge_encode(const struct challenge *m, struct buf *ret)
 	cleanup_json json_t *o = NULL;
 	struct err e;
 
-	if (m->n_known > LIMIT_INSTANCES || m->log_offset > INT64_MAX || m->log_records > INT64_MAX)
+	if (m->n_known > LIMIT_INSTANCES || m->log_offset > INT64_MAX || m->log_records > INT64_MAX ||
+	    m->ima_offset > INT64_MAX)
 		return ERR(E_BUG);
 	if (failed(e = json_new_object(&o)) ||
 	    failed(e = json_put_b64url(o, "nonce", BYTES_ARR(m->nonce))) ||
@@ -82,7 +83,10 @@ struct err challenge_encode(const struct challenge *m, struct buf *ret)
 	    failed(e = json_put_int(o, "log_records", (int64_t)m->log_records)) ||
 	    failed(e = json_put_b64url(o, "log_pcr", digest_bytes(&m->log_pcr))) ||
 	    failed(e = json_put_bool(o, "boot_known", m->boot_known)) ||
-	    failed(e = put_known(o, m)))
+	    failed(e = put_known(o, m)) ||
+	    failed(e = json_put_bool(o, "firmware_log", m->firmware_log)))
+		return e;
+	if (m->wants_ima && failed(e = json_put_int(o, "ima_offset", (int64_t)m->ima_offset)))
 		return e;
 	return json_write(o, ret);
 }
@@ -186,7 +190,11 @@ static struct err get_challenge(struct jobj *o, struct challenge *m)
 	m->selection.bank[0].hash_alg = alg->tpm_alg;
 	if (failed(e = get_log(o, alg->size, m)) ||
 	    failed(e = jobj_bool(o, "boot_known", &m->boot_known)) ||
-	    failed(e = get_known(o, m)))
+	    failed(e = get_known(o, m)) ||
+	    failed(e = jobj_bool(o, "firmware_log", &m->firmware_log)))
+		return e;
+	m->wants_ima = jobj_has(o, "ima_offset");
+	if (m->wants_ima && failed(e = jobj_u64(o, "ima_offset", INT64_MAX, &m->ima_offset)))
 		return e;
 	return jobj_end(o);
 }

@@ -15,6 +15,8 @@ enum {
 	EVIDENCE_LOG,
 	EVIDENCE_BOOT,
 	EVIDENCE_KEYS,
+	EVIDENCE_FIRMWARE_LOG,
+	EVIDENCE_IMA,
 };
 enum {
 	KEY_PUBLIC = 1,
@@ -178,17 +180,30 @@ static struct err rd_keys(struct cbor_rd *r, struct evidence *ev)
 	return ERR(E_OK);
 }
 
-static struct err rd_log(struct cbor_rd *r, struct bytes *ret)
+/* A byte string that may be empty. */
+static struct err rd_log(struct cbor_rd *r, size_t max, struct bytes *ret)
 {
 	struct bytes log = BYTES_NONE;
 	struct err e;
 
 	if (failed(e = cbor_rd_bytes(r, &log)))
 		return e;
-	if (log.n > LIMIT_WORKLOAD_LOG)
+	if (log.n > max)
 		return ERR(E_LIMIT_SIZE);
 	*ret = log;
 	return ERR(E_OK);
+}
+
+/* What was measured before any workload: sent only where a platform document speaks of it. */
+static struct err rd_platform_logs(struct cbor_rd *r, struct cbor_map *m, struct evidence *ev)
+{
+	struct err e;
+
+	if (failed(e = cbor_rd_key_opt(r, m, EVIDENCE_FIRMWARE_LOG, &ev->has_firmware_log)) ||
+	    (ev->has_firmware_log && failed(e = rd_some(r, LIMIT_FIRMWARE_LOG, &ev->firmware_log))) ||
+	    failed(e = cbor_rd_key_opt(r, m, EVIDENCE_IMA, &ev->has_ima)))
+		return e;
+	return ev->has_ima ? rd_log(r, LIMIT_IMA_PART, &ev->ima) : ERR(E_OK);
 }
 
 static struct err rd_evidence(struct cbor_rd *r, struct evidence *ev)
@@ -206,13 +221,14 @@ static struct err rd_evidence(struct cbor_rd *r, struct evidence *ev)
 	    failed(e = cbor_rd_key(r, &m, EVIDENCE_PCRS)) ||
 	    failed(e = rd_pcrs(r, ev)) ||
 	    failed(e = cbor_rd_key(r, &m, EVIDENCE_LOG)) ||
-	    failed(e = rd_log(r, &ev->log)) ||
+	    failed(e = rd_log(r, LIMIT_WORKLOAD_LOG, &ev->log)) ||
 	    failed(e = cbor_rd_key_opt(r, &m, EVIDENCE_BOOT, &ev->has_boot)))
 		return e;
 	if (ev->has_boot && failed(e = rd_key(r, &ev->boot)))
 		return e;
 	if (failed(e = cbor_rd_key(r, &m, EVIDENCE_KEYS)) ||
 	    failed(e = rd_keys(r, ev)) ||
+	    failed(e = rd_platform_logs(r, &m, ev)) ||
 	    failed(e = cbor_rd_map_end(r, &m)))
 		return e;
 	return cbor_rd_end(r);
@@ -289,14 +305,29 @@ static struct err wr_boot(struct buf *b, const struct evidence *ev)
 	return wr_key(b, &ev->boot);
 }
 
+static struct err wr_platform_logs(struct buf *b, const struct evidence *ev)
+{
+	struct err e;
+
+	if (ev->has_firmware_log && (failed(e = cbor_wr_uint(b, EVIDENCE_FIRMWARE_LOG)) ||
+				     failed(e = cbor_wr_bytes(b, ev->firmware_log))))
+		return e;
+	if (!ev->has_ima)
+		return ERR(E_OK);
+	if (failed(e = cbor_wr_uint(b, EVIDENCE_IMA)))
+		return e;
+	return cbor_wr_bytes(b, ev->ima);
+}
+
 struct err evidence_encode(const struct evidence *ev, struct buf *ret)
 {
+	size_t n_optional = (size_t)ev->has_boot + ev->has_firmware_log + ev->has_ima;
 	cleanup_buf struct buf b = BUF_INIT(LIMIT_EVIDENCE);
 	struct err e;
 
 	if (ev->n_pcrs > array_len(ev->pcr) || ev->n_keys > array_len(ev->key))
 		return ERR(E_BUG);
-	if (failed(e = cbor_wr_map(&b, ev->has_boot ? 7 : 6)) ||
+	if (failed(e = cbor_wr_map(&b, 6 + n_optional)) ||
 	    failed(e = cbor_wr_uint(&b, EVIDENCE_CLAIMS)) ||
 	    failed(e = cbor_wr_bytes(&b, ev->claims)) ||
 	    failed(e = cbor_wr_uint(&b, EVIDENCE_QUOTE)) ||
@@ -309,7 +340,8 @@ struct err evidence_encode(const struct evidence *ev, struct buf *ret)
 	    failed(e = cbor_wr_bytes(&b, ev->log)) ||
 	    failed(e = wr_boot(&b, ev)) ||
 	    failed(e = cbor_wr_uint(&b, EVIDENCE_KEYS)) ||
-	    failed(e = wr_keys(&b, ev)))
+	    failed(e = wr_keys(&b, ev)) ||
+	    failed(e = wr_platform_logs(&b, ev)))
 		return e;
 	return buf_add(ret, buf_bytes(&b));
 }

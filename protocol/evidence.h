@@ -44,6 +44,8 @@ struct evidence_claims {
 	uint64_t log_offset;       /* bytes of the workload log that the verifier holds already */
 	uint64_t log_records;      /* records before that offset */
 	struct bytes log_pcr;      /* value of the workload PCR at that offset in the selection's bank; empty at offset 0 */
+	bool has_ima;              /* a part of the IMA list is sent */
+	uint64_t ima_offset;       /* bytes of the list before that part */
 	size_t n_instances;        /* live instances whose keys are presented; decoded ones ascend by id */
 	struct {
 		uint8_t instance[PRESENTED_ID_LEN];
@@ -67,6 +69,10 @@ struct evidence {
 	struct bytes log;          /* workload log from log_offset on; at most LIMIT_WORKLOAD_LOG */
 	bool has_boot;             /* once per boot: the null primary, certified; its extraData uses the key rule above */
 	struct evidence_key boot;
+	bool has_firmware_log;
+	struct bytes firmware_log; /* whole, as the firmware left it; 1..LIMIT_FIRMWARE_LOG bytes */
+	bool has_ima;
+	struct bytes ima;          /* list of the kernel from claims.ima_offset on, in its binary form; at most LIMIT_IMA_PART */
 	size_t n_keys;             /* new workload keys */
 	struct evidence_key key[LIMIT_INSTANCES];
 };

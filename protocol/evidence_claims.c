@@ -17,8 +17,9 @@ enum {
 	CLAIMS_LOG_RECORDS,
 	CLAIMS_LOG_PCR,
 	CLAIMS_INSTANCES,
+	CLAIMS_IMA_OFFSET,
 };
-#define N_CLAIMS 10
+#define N_CLAIMS 10 /* that are always there */
 #define PCR_MASK_ALL 0xffffffu
 
 static struct err check_name(struct bytes name)
@@ -136,6 +137,15 @@ static struct err rd_nonce(struct cbor_rd *r, struct bytes *ret)
 	return ERR(E_OK);
 }
 
+static struct err rd_ima(struct cbor_rd *r, struct cbor_map *m, struct evidence_claims *c)
+{
+	struct err e;
+
+	if (failed(e = cbor_rd_key_opt(r, m, CLAIMS_IMA_OFFSET, &c->has_ima)))
+		return e;
+	return c->has_ima ? cbor_rd_uint(r, UINT64_MAX, &c->ima_offset) : ERR(E_OK);
+}
+
 static struct err rd_claims(struct cbor_rd *r, struct evidence_claims *c)
 {
 	struct cbor_map m = { 0 };
@@ -162,6 +172,7 @@ static struct err rd_claims(struct cbor_rd *r, struct evidence_claims *c)
 	    failed(e = cbor_rd_bytes(r, &c->log_pcr)) ||
 	    failed(e = cbor_rd_key(r, &m, CLAIMS_INSTANCES)) ||
 	    failed(e = rd_instances(r, c)) ||
+	    failed(e = rd_ima(r, &m, c)) ||
 	    failed(e = cbor_rd_map_end(r, &m)) ||
 	    failed(e = cbor_rd_end(r)))
 		return e;
@@ -232,11 +243,22 @@ static struct err wr_instances(struct buf *b, const struct evidence_claims *c)
 	return ERR(E_OK);
 }
 
+static struct err wr_ima(struct buf *b, const struct evidence_claims *c)
+{
+	struct err e;
+
+	if (!c->has_ima)
+		return ERR(E_OK);
+	if (failed(e = cbor_wr_uint(b, CLAIMS_IMA_OFFSET)))
+		return e;
+	return cbor_wr_uint(b, c->ima_offset);
+}
+
 static struct err wr_claims(struct buf *b, const struct evidence_claims *c)
 {
 	struct err e;
 
-	if (failed(e = cbor_wr_map(b, N_CLAIMS)) ||
+	if (failed(e = cbor_wr_map(b, N_CLAIMS + (c->has_ima ? 1 : 0))) ||
 	    failed(e = cbor_wr_uint(b, CLAIMS_ISSUER)) ||
 	    failed(e = cbor_wr_text(b, c->issuer)) ||
 	    failed(e = cbor_wr_uint(b, CLAIMS_HOST)) ||
@@ -258,7 +280,7 @@ static struct err wr_claims(struct buf *b, const struct evidence_claims *c)
 	    failed(e = cbor_wr_uint(b, CLAIMS_INSTANCES)) ||
 	    failed(e = wr_instances(b, c)))
 		return e;
-	return ERR(E_OK);
+	return wr_ima(b, c);
 }
 
 struct err evidence_claims_encode(const struct evidence_claims *c, struct buf *ret)

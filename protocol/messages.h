@@ -79,7 +79,7 @@ must_check struct err enrol_reply_decode(struct bytes in, struct enrol_reply *re
 
 /*
  * POST /v1/challenge: {"host","boot"}; answer {"nonce","issuer","bank","pcrs":[...],"log_offset","log_records",
- * "log_pcr","boot_known","keys_known":[...]}.
+ * "log_pcr","boot_known","keys_known":[...],"firmware_log","ima_offset"?}.
  */
 struct challenge_request {
 	char host_id[HOST_ID_LEN + 1];
@@ -95,6 +95,9 @@ struct challenge {
 	uint64_t log_offset, log_records;  /* what the verifier holds for this boot */
 	struct digest log_pcr;             /* none at offset 0 */
 	bool boot_known;                   /* false: send the certified null primary */
+	bool firmware_log;                 /* true: send it */
+	bool wants_ima;                    /* send the IMA list from ima_offset on, as much of it as may be sent at once */
+	uint64_t ima_offset;               /* bytes of it that the verifier has replayed */
 	size_t n_known;                    /* instances whose key it holds; of others send the key */
 	uint8_t known[LIMIT_INSTANCES][PRESENTED_ID_LEN];
 };
@@ -104,7 +107,7 @@ must_check struct err challenge_decode(struct bytes in, struct challenge *ret, s
 /*
  * Answer of POST /v1/attest, for evidence that the enrolled AK signed over a
  * live nonce of ours, whatever the verdict:
- * {"host","state","expires"?,"failures":[{"check","subject","expected","seen"}],"results":[{"instance","status","ear"}]}.
+ * {"host","state","incomplete","expires"?,"failures":[{"check","subject","expected","seen"}],"results":[{"instance","status","ear"}]}.
  */
 #define ATTEST_MAX_FAILURES 16
 struct attest_failure {
@@ -120,6 +123,7 @@ struct attest_result {
 struct attest_reply {
 	char host_id[HOST_ID_LEN + 1];
 	char state[16];                    /* NEVER, PENDING, VERIFIED, FAILED, STALE, REBOOTED, ERROR */
+	bool incomplete;                   /* the IMA list is longer than one message: go on with a new challenge, at once */
 	int64_t expires_s;                 /* 0: none */
 	size_t n_failures;
 	struct attest_failure failure[ATTEST_MAX_FAILURES];

@@ -226,7 +226,7 @@ def test_Q6_signature(lab):
 	with lab.unchanged():
 		for check_id, b in bad:
 			ev.signature = b
-			refused(lab.post_evidence(ev.encode()), 400 if check_id == "Q1" else 401, check=check_id)
+			refused(lab.post_evidence(ev.encode()), 400 if check_id == "Q1" else 403, check=check_id)
 	ev.signature = good
 	passed(lab.post_evidence(ev.encode()))
 
@@ -239,7 +239,7 @@ def test_Q6_quote_by_a_software_key(lab):
 		quote = t.quote(ak, q, banks)[0]
 		s = thief.sign(quote)
 		return quote, struct.pack(">HH", tpm.ECDSA, SHA256) + tpm.b2(s[:32]) + tpm.b2(s[32:])
-	quote_refused(lab, "Q6", forged, status=401)
+	quote_refused(lab, "Q6", forged, status=403)
 
 
 # ---- bytes

@@ -96,6 +96,32 @@ static mode_t mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
+/* From the middle of a file that is longer, ends sooner, or is not that long at all. */
+static void reads_parts(void **state)
+{
+	static const struct {
+		uint64_t offset;
+		size_t max;
+		const char *want;
+	} cases[] = { { 0, 4, "0123" }, { 3, 4, "3456" }, { 8, 4, "89" }, { 10, 4, "" }, { 99, 4, "" }, { 2, 0, "" } };
+	const struct folder *f = *state;
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/parts", f->path);
+	put(path, BYTES_LIT("0123456789"));
+	for (size_t i = 0; i < array_len(cases); i++) {
+		cleanup_buf struct buf b = BUF_INIT(8), small = BUF_INIT(3);
+
+		assert_ok(file_read_part(AT_FDCWD, path, cases[i].offset, cases[i].max, &b));
+		assert_bytes(buf_bytes(&b), bytes_str(cases[i].want));
+		assert_int_equal(file_read_part(AT_FDCWD, path, cases[i].offset, 4, &small).code, E_LIMIT_SIZE);
+		assert_int_equal(small.n, 0);
+	}
+	assert_true(failed(file_read_part(AT_FDCWD, path, UINT64_MAX, 1, &(struct buf)BUF_INIT(8))));
+	(void)snprintf(path, sizeof(path), "%s/none", f->path);
+	assert_int_equal(file_read_part(AT_FDCWD, path, 0, 1, &(struct buf)BUF_INIT(8)).code, E_LOCAL_NOT_FOUND);
+}
+
 static void reads_whole_files(void **state)
 {
 	static const size_t sizes[] = { 0, 1, 100, 16383, 16384, 16385, 100000 };
@@ -552,6 +578,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_folder(reads_whole_files),
+		in_folder(reads_parts),
 		in_folder(reads_what_has_no_size),
 		in_folder(refuses_what_is_no_file),
 		in_folder(secrets_are_for_the_owner_alone),

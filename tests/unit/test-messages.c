@@ -122,26 +122,28 @@ static const struct sample s_challenge_request = {
 };
 static const struct sample s_challenge = {
 	challenge,
-	"{\"bank\":\"sha256\",\"boot_known\":true,\"issuer\":\"https://v\",\"keys_known\":[\"" B16 "\"],\"log_offset\":7,"
+	"{\"bank\":\"sha256\",\"boot_known\":true,\"firmware_log\":false,\"ima_offset\":4096,"
+	"\"issuer\":\"https://v\",\"keys_known\":[\"" B16 "\"],\"log_offset\":7,"
 	"\"log_pcr\":\"" B32 "\",\"log_records\":1,\"nonce\":\"" B57 "\",\"pcrs\":[0,7,13,23]}",
-	""
+	" ima_offset "
 };
 static const struct sample s_first_challenge = {
 	challenge,
-	"{\"bank\":\"sha384\",\"boot_known\":false,\"issuer\":\"https://v\",\"keys_known\":[],\"log_offset\":0,"
+	"{\"bank\":\"sha384\",\"boot_known\":false,\"firmware_log\":true,\"issuer\":\"https://v\",\"keys_known\":[],\"log_offset\":0,"
 	"\"log_pcr\":\"\",\"log_records\":0,\"nonce\":\"" B57 "\",\"pcrs\":[13]}",
 	""
 };
 static const struct sample s_reply = {
 	attest_reply,
 	"{\"expires\":\"2026-01-31T12:00:00Z\",\"failures\":[{\"check\":\"W-model\",\"expected\":\"a\",\"seen\":\"b\","
-	"\"subject\":\"c\"}],\"host\":\"" HOST "\",\"results\":[{\"ear\":\"a.b.c\",\"instance\":"
+	"\"subject\":\"c\"}],\"host\":\"" HOST "\",\"incomplete\":true,\"results\":[{\"ear\":\"a.b.c\",\"instance\":"
 	"\"00112233445566778899aabbccddeeff\",\"status\":\"warning\"},{\"ear\":\"\",\"instance\":\"\",\"status\":\"none\"}],"
 	"\"state\":\"VERIFIED\"}",
 	" expires "
 };
 static const struct sample s_short_reply = {
-	attest_reply, "{\"failures\":[],\"host\":\"" HOST "\",\"results\":[],\"state\":\"FAILED\"}", ""
+	attest_reply,
+	"{\"failures\":[],\"host\":\"" HOST "\",\"incomplete\":false,\"results\":[],\"state\":\"FAILED\"}", ""
 };
 static const struct sample s_problem = {
 	problem,
