@@ -210,6 +210,8 @@ struct lab *lab_new(enum softtpm_template ak)
 	l->now_s = LAB_NOW;
 	memset(l->nonce_key, 0x5a, sizeof(l->nonce_key));
 	buf_init(&l->log, MAX_BYTES);
+	buf_init(&l->firmware_log, MAX_BYTES);
+	buf_init(&l->ima, MAX_BYTES);
 	buf_init(&l->evidence, MAX_BYTES);
 	host_state_init(&l->state);
 	enrol(l, ak);
@@ -233,6 +235,8 @@ void lab_free(struct lab *l)
 	host_state_done(&l->state);
 	softtpm_free(l->tpm);
 	buf_free(&l->log);
+	buf_free(&l->firmware_log);
+	buf_free(&l->ima);
 	buf_free(&l->evidence);
 	free(l->ev);
 	free(l->claims);
@@ -251,10 +255,15 @@ void lab_challenge(struct lab *l)
 {
 	struct challenge *c = &l->challenge;
 	uint8_t policy[32], boot[BOOT_ID_LEN], random[16] = { 0 };
+	struct appraise_logs logs;
 	struct nonce_for f = { .purpose = "attest", .host = bytes_str(l->host->id), .selection = &c->selection };
 
 	*c = (struct challenge){ .issuer = LAB_ISSUER };
 	lab_boot_id(l, boot);
+	appraise_logs(l->reference, l->host->ek_sha256, l->now_s, &l->state, boot, &logs);
+	c->firmware_log = logs.firmware;
+	c->wants_ima = logs.ima;
+	c->ima_offset = logs.ima_offset;
 	reference_policy_digest(l->reference, policy);
 	must(appraise_selection(l->reference, l->host->ek_sha256, l->now_s, &c->selection));
 	f.policy = BYTES_ARR(policy);
@@ -293,6 +302,8 @@ static void fill_claims(struct lab *l, struct evidence_claims *c)
 		.log_offset = ch->log_offset,
 		.log_records = ch->log_records,
 		.log_pcr = digest_bytes(&ch->log_pcr),
+		.has_ima = ch->wants_ima,
+		.ima_offset = ch->ima_offset,
 	};
 	lab_boot_id(l, c->boot_id);
 	for (size_t i = 0; i < l->n_instances; i++) {
@@ -412,6 +423,13 @@ void lab_evidence(struct lab *l, const struct lab_change *change)
 		ch->claims_bytes(l, &d->claims);
 	off = l->challenge.log_offset < l->log.n ? (size_t)l->challenge.log_offset : l->log.n;
 	*ev = (struct evidence){ .claims = buf_bytes(&d->claims), .log = BYTES(l->log.p + off, l->log.n - off) };
+	ev->has_firmware_log = l->challenge.firmware_log && l->firmware_log.n > 0;
+	ev->firmware_log = buf_bytes(&l->firmware_log);
+	ev->has_ima = l->challenge.wants_ima;
+	if (l->challenge.ima_offset < l->ima.n)
+		ev->ima = BYTES(l->ima.p + l->challenge.ima_offset, l->ima.n - (size_t)l->challenge.ima_offset);
+	if (ev->ima.n > LIMIT_IMA_PART)
+		ev->ima.n = LIMIT_IMA_PART;
 	make_keys(l, ch, d, ev);
 	make_quote(l, ch, d, ev);
 	if (ch->evidence != NULL)

@@ -63,6 +63,17 @@ static void fill(struct host_state *s)
 	assert_non_null(s->gone);
 	s->gone[0] = 1;
 	s->gone[1] = UINT64_MAX;
+	s->firmware.has = true;
+	memset(s->firmware.doc, 0x44, sizeof(s->firmware.doc));
+	memset(s->firmware.pcrs, 0x45, sizeof(s->firmware.pcrs));
+	s->firmware.compared_mask = 0xff;
+	s->firmware.measurer_seen = true;
+	s->ima.has = true;
+	memset(s->ima.boot_id, 9, sizeof(s->ima.boot_id));
+	memset(s->ima.policy_digest, 8, sizeof(s->ima.policy_digest));
+	memset(s->ima.doc, 0x46, sizeof(s->ima.doc));
+	s->ima.offset = 1 << 30;
+	assert_false(failed(ima_progress_keep(&s->ima, BYTES_LIT("replay"))));
 }
 
 static void encode(const struct host_state *s, struct buf *ret)
@@ -76,11 +87,13 @@ static void same(const struct host_state *a, const struct host_state *b)
 
 	x.instance = y.instance = NULL;
 	x.gone = y.gone = NULL;
+	x.ima.state = y.ima.state = NULL;
 	assert_memory_equal(&x, &y, sizeof(x));
 	for (size_t i = 0; i < a->n_instances; i++)
 		assert_memory_equal(&a->instance[i], &b->instance[i], sizeof(a->instance[i]));
 	for (size_t i = 0; i < a->n_gone; i++)
 		assert_int_equal(a->gone[i], b->gone[i]);
+	assert_true(bytes_eq(BYTES(a->ima.state, a->ima.n), BYTES(b->ima.state, b->ima.n)));
 }
 
 static void test_round_trip(void **state)
@@ -141,6 +154,7 @@ static void test_copy(void **state)
 	assert_false(failed(host_state_copy(&s, &copy)));
 	same(&s, &copy);
 	assert_ptr_not_equal(s.instance, copy.instance);
+	assert_ptr_not_equal(s.ima.state, copy.ima.state);
 	copy.instance[0].id[0] ^= 1;
 	assert_int_equal(s.instance[0].id[0], 1);
 }
@@ -165,6 +179,9 @@ static void test_forget_log(void **state)
 	assert_null(s.instance);
 	assert_int_equal(s.n_gone, 0);
 	assert_int_equal(s.null_name.n, 0);
+	assert_false(s.firmware.has);
+	assert_false(s.ima.has);
+	assert_null(s.ima.state);
 }
 
 static void test_continues(void **state)
@@ -189,6 +206,29 @@ static void test_continues(void **state)
 	memset(boot, 0, sizeof(boot));
 	memset(policy, 0, sizeof(policy));
 	assert_false(host_state_continues(&s, boot, policy));
+}
+
+/* I4: an open replay goes on in its boot and under its reference values only. */
+static void test_I4_ima_progress_continues(void **state)
+{
+	cleanup_host_state struct host_state s;
+	uint8_t boot[BOOT_ID_LEN], policy[32], large[IMA_PROGRESS_MAX + 1] = { 0 };
+
+	(void)state;
+	fill(&s);
+	memset(boot, 9, sizeof(boot));
+	memset(policy, 8, sizeof(policy));
+	assert_true(ima_progress_continues(&s.ima, boot, policy));
+	boot[0] ^= 1;
+	assert_false(ima_progress_continues(&s.ima, boot, policy));
+	boot[0] ^= 1;
+	policy[31] ^= 1;
+	assert_false(ima_progress_continues(&s.ima, boot, policy));
+	assert_int_equal(ima_progress_keep(&s.ima, BYTES_ARR(large)).code, E_BUG);
+	ima_progress_done(&s.ima);
+	memset(boot, 0, sizeof(boot));
+	memset(policy, 0, sizeof(policy));
+	assert_false(ima_progress_continues(&s.ima, boot, policy));
 }
 
 /* ---- The record. */
@@ -286,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),        cmocka_unit_test(test_round_trip_empty),
 		cmocka_unit_test(test_cut_and_trailing),  cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_forget_log),        cmocka_unit_test(test_continues),
+		cmocka_unit_test(test_I4_ima_progress_continues),
 		cmocka_unit_test(test_record),            cmocka_unit_test(test_N11_record_digest),
 		cmocka_unit_test(test_K2_record_with_unrestricted_ak),
 	};

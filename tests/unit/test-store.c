@@ -58,6 +58,26 @@ static void test_files_are_private(void **state)
 	assert_null(s);
 }
 
+/* The short form is the long one without the record. */
+static void test_host_state_alone(void **state)
+{
+	cleanup_host_row struct host_row row = { 0 }, whole = { 0 };
+
+	WITH_HOST;
+	assert_ok(fx_verdict(s, h.id, true, FX_NOW, LATER, 1, 1, 1));
+	assert_ok(store_host(s, h.id, &whole));
+	assert_ok(store_host_state(s, h.id, &row));
+	assert_null(row.record);
+	assert_memory_equal(row.ek_sha256, whole.record->ek_sha256, 32);
+	assert_memory_equal(whole.ek_sha256, whole.record->ek_sha256, 32);
+	assert_int_equal(row.version, whole.version);
+	assert_int_equal(row.epoch, whole.epoch);
+	assert_int_equal(row.verdict_s, FX_NOW);
+	assert_int_equal(row.verdict_expires_s, LATER);
+	assert_int_equal(row.state.status, HOST_VERIFIED);
+	assert_err(store_host_state(s, "nobody", &row), E_LOCAL_NOT_FOUND);
+}
+
 static void test_time_high_never_goes_back(void **state)
 {
 	int64_t high;
@@ -218,6 +238,47 @@ static void test_verdict_moves_the_row(void **state)
 }
 
 /* T20: what was appraised is no longer what is stored. */
+struct progress {
+	const struct verdict_write *w;
+};
+
+static struct err progress_txn(struct txn *t, void *ctx)
+{
+	return txn_progress(t, ((struct progress *)ctx)->w);
+}
+
+/* Evidence that goes on in the next message moves the state, and nothing that follows from the last verdict. */
+static void test_progress_leaves_the_verdict(void **state)
+{
+	cleanup_host_row struct host_row a = { 0 }, b = { 0 };
+	struct verdict_write w = { .now_s = FX_NOW + 10 };
+	struct progress p = { &w };
+	struct instance_row i;
+	uint64_t epoch;
+
+	WITH_HOST;
+	assert_ok(fx_verdict(s, h.id, true, FX_NOW, LATER, 1, 1, 5));
+	assert_ok(store_host(s, h.id, &a));
+	a.state.ima.has = true;
+	a.state.ima.offset = 4711;
+	w.host_id = h.id;
+	w.version = a.version;
+	w.epoch = a.epoch;
+	w.next = &a.state;
+	assert_ok(store_write(s, progress_txn, &p));
+	assert_ok(store_host(s, h.id, &b));
+	assert_true(b.state.ima.has);
+	assert_int_equal(b.state.ima.offset, 4711);
+	assert_int_equal(b.version, a.version + 1);
+	assert_int_equal(b.epoch, a.epoch);
+	assert_int_equal(b.verdict_s, FX_NOW);
+	assert_int_equal(b.verdict_expires_s, LATER);
+	assert_ok(store_instance_by_jkt(s, fx_instance(1).jkt, &i, &epoch));
+	assert_true(i.usable);
+	/* The row has moved since. */
+	assert_err(store_write(s, progress_txn, &p), E_AUTH_RETRY);
+}
+
 static void test_verdict_compares_version_and_epoch(void **state)
 {
 	static const struct {
@@ -535,6 +596,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_files_are_private),
+		cmocka_unit_test(test_host_state_alone),
 		cmocka_unit_test(test_time_high_never_goes_back),
 		cmocka_unit_test(test_use_once),
 		cmocka_unit_test(test_prune_horizon),
@@ -542,6 +604,7 @@ int main(void)
 		cmocka_unit_test(test_same_ek_other_ak),
 		cmocka_unit_test(test_record_is_immutable),
 		cmocka_unit_test(test_verdict_moves_the_row),
+		cmocka_unit_test(test_progress_leaves_the_verdict),
 		cmocka_unit_test(test_verdict_compares_version_and_epoch),
 		cmocka_unit_test(test_verdict_needs_a_life),
 		cmocka_unit_test(test_key_of_another_host),

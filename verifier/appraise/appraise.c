@@ -62,7 +62,16 @@ static const struct {
 	[ROW_KEY_BOOT] = { "C8", "keys are certified in the boot of the quote", false, false, row_key_boot },
 	[ROW_KEYS_ALL] = { "C-key", "every live instance has a certified key", false, false, row_keys_all },
 	[ROW_HOST_DOCUMENT] = { "N7", "an operator has approved this machine", false, true, row_host_document },
-	[ROW_PLATFORM] = { "P-platform", "registers equal one approved vector", true, false, row_platform },
+	[ROW_PLATFORM] = { "P-platform", "registers equal one approved vector, where there are some", true, false,
+			   row_platform },
+	[ROW_FIRMWARE_LOG] = { "E7", "firmware log explains the quoted registers", false, false, row_firmware_log },
+	[ROW_FIRMWARE_FORM] = { "E1", "firmware log is built as a boot writes it", false, false, row_firmware_form },
+	[ROW_FIRMWARE_EVENTS] = { "P-firmware", "firmware events are approved", false, false, row_firmware_events },
+	[ROW_IMA] = { "I3", "IMA list replays to its quoted register", false, false, row_ima },
+	[ROW_IMA_FORM] = { "I2", "entries of the IMA list are what their hashes say", false, false, row_ima_form },
+	[ROW_IMA_ENTRIES] = { "P-ima", "entries of the IMA list are approved", false, false, row_ima_entries },
+	[ROW_MEASURER] = { "P-measurer", "the measurer is attested as the platform document asks", false, false,
+			   row_measurer },
 	[ROW_COMPARED] = { "P1", "something was compared", false, false, row_compared },
 	[ROW_IMAGE] = { "W4", "images are approved", true, false, row_image },
 	[ROW_MODEL] = { "W5", "models are approved", true, false, row_model },
@@ -176,12 +185,41 @@ struct err appraise_selection(const struct reference *r, const uint8_t ek_sha256
 		if (mask == 0)
 			bank = d->bank;
 		if (d->bank == bank)
-			mask |= d->pcr_mask;
+			mask |= document_pcrs(d);
 	}
 	*ret = (struct pcr_selection){ .n = 1 };
 	ret->bank[0].hash_alg = digest_alg(bank)->tpm_alg;
 	ret->bank[0].mask = (mask == 0 ? DEFAULT_PCRS : mask) | 1u << WORKLOAD_PCR;
 	return ERR(E_OK);
+}
+
+uint32_t document_pcrs(const struct document *d)
+{
+	const struct platform_firmware *f = d->profile.firmware;
+
+	return d->pcr_mask | (f != NULL ? f->pcr_mask : 0) | (d->profile.ima != NULL ? IMA_PCRS : 0);
+}
+
+void appraise_logs(const struct reference *r, const uint8_t ek_sha256[32], int64_t now_s, const struct host_state *s,
+		   const uint8_t boot_id[BOOT_ID_LEN], struct appraise_logs *ret)
+{
+	const struct document *host = reference_host(r, ek_sha256, now_s), *d;
+	struct appraise_logs logs = { false, false, 0 };
+	uint8_t policy[32];
+
+	reference_policy_digest(r, policy);
+	for (size_t i = 0; host != NULL; i++) {
+		d = reference_platform(r, host->name, now_s, i);
+		if (d == NULL)
+			break;
+		logs.firmware |= d->profile.firmware != NULL;
+		logs.ima |= d->profile.ima != NULL;
+	}
+	if (s != NULL && s->firmware.has && host_state_continues(s, boot_id, policy))
+		logs.firmware = false;
+	if (s != NULL && logs.ima && ima_progress_continues(&s->ima, boot_id, policy))
+		logs.ima_offset = s->ima.offset;
+	*ret = logs;
 }
 
 static struct work *work_new(void)
@@ -196,6 +234,8 @@ static struct work *work_new(void)
 static void work_free(struct work *w)
 {
 	idset_done(&w->gone);
+	free(w->firmware);
+	ima_progress_done(&w->ima_progress);
 	free(w);
 }
 DEFINE_CLEANUP(struct work, cleanup_work_, work_free)

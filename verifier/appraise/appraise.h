@@ -42,6 +42,16 @@ must_check struct err appraise(const struct appraisal *in, struct verdict *ret);
 must_check struct err appraise_selection(const struct reference *r, const uint8_t ek_sha256[32], int64_t now_s,
 					 struct pcr_selection *ret);
 
+/* Which logs a challenge asks for. */
+struct appraise_logs {
+	bool firmware;        /* a platform document speaks of the log, and this boot's was not judged yet */
+	bool ima;             /* a platform document speaks of the list */
+	uint64_t ima_offset;  /* from where on */
+};
+/* boot_id is what the host says; the evidence will show. s: the host's state, or NULL for one that is not known. */
+void appraise_logs(const struct reference *r, const uint8_t ek_sha256[32], int64_t now_s, const struct host_state *s,
+		   const uint8_t boot_id[BOOT_ID_LEN], struct appraise_logs *ret);
+
 /* Host id that evidence claims, before anything is verified: only to find the record. E_PEER_*. */
 must_check struct err appraise_unsigned_host(struct bytes evidence, char ret[HOST_ID_LEN + 1]);
 

@@ -23,12 +23,21 @@ struct err row_host_document(struct work *w)
 	return ERR(E_OK);
 }
 
-/* The vector with the fewest registers that differ. */
-struct nearest {
+/* What one document makes of the evidence. */
+struct candidate {
 	const struct document *doc;
-	const struct digest *vector;
+	const struct digest *vector;       /* the one with the fewest registers that differ; NULL where it has none */
 	size_t n_differ;
+	struct firmware_judgement *firmware; /* owned */
+	size_t n_wrong;                    /* registers and what its rules find in the firmware log */
 };
+
+static void candidate_done(struct candidate *c)
+{
+	free(c->firmware);
+	*c = (struct candidate){ .doc = NULL };
+}
+#define cleanup_candidate cleanup(candidate_done)
 
 static size_t n_differ(const struct work *w, const struct document *d, const struct digest *vector)
 {
@@ -44,18 +53,29 @@ static size_t n_differ(const struct work *w, const struct document *d, const str
 	return n;
 }
 
-static void look_at(const struct work *w, const struct document *d, struct nearest *best)
+static struct err look_at(const struct work *w, const struct document *d, struct candidate *ret)
 {
+	cleanup_candidate struct candidate c = { .doc = d };
+	struct err e;
+
 	for (size_t i = 0; i < d->n_vectors; i++) {
 		const struct digest *vector = d->vectors + i * d->n_pcrs;
 		size_t n = n_differ(w, d, vector);
 
-		if (best->doc == NULL || n < best->n_differ)
-			*best = (struct nearest){ d, vector, n };
+		if (c.vector != NULL && n >= c.n_differ)
+			continue;
+		c.vector = vector;
+		c.n_differ = n;
 	}
+	if (failed(e = firmware_judge(w, d, &c.firmware, &c.n_wrong)))
+		return e;
+	c.n_wrong += c.n_differ;
+	*ret = c;
+	c.firmware = NULL;
+	return ERR(E_OK);
 }
 
-static void name_differences(struct work *w, const struct nearest *best)
+static void name_differences(struct work *w, const struct candidate *best)
 {
 	struct attest_failure *f;
 	size_t n = 0, k = 0;
@@ -86,10 +106,11 @@ static bool at_reset(unsigned pcr, const struct digest *d)
 	return pcr == 0 && bytes_all(BYTES(d->v, d->n - 1u), 0) && d->v[d->n - 1u] <= 4;
 }
 
-static void count_compared(struct work *w, const struct document *d)
+void count_compared(struct work *w, uint32_t mask)
 {
+	mask &= ~w->v->compared_mask;
 	for (unsigned pcr = 0; pcr < LIMIT_PCRS; pcr++) {
-		if ((d->pcr_mask >> pcr & 1) == 0 || at_reset(pcr, &w->v->pcr[pcr]))
+		if ((mask >> pcr & 1) == 0 || at_reset(pcr, &w->v->pcr[pcr]))
 			continue;
 		w->v->compared_mask |= 1u << pcr;
 		w->v->n_compared++;
@@ -104,36 +125,56 @@ static void fail_without_document(struct work *w)
 	SAY(f->seen, "none: an operator can run assayctl approve platform --from %s", w->in->host->id);
 }
 
-/* One whole vector of one document; values of two vectors never mix. */
-struct err row_platform(struct work *w)
+static struct err nearest(struct work *w, struct candidate *best)
 {
-	struct nearest best = { 0 };
 	const struct document *d;
+	struct err e;
 
-	for (size_t i = 0;; i++) {
+	for (size_t i = 0; best->doc == NULL || best->n_wrong > 0; i++) {
+		cleanup_candidate struct candidate c = { .doc = NULL };
+
 		d = reference_platform(w->in->reference, w->host_doc->name, w->in->now_s, i);
-		if (d == NULL || (best.doc != NULL && best.n_differ == 0))
+		if (d == NULL)
 			break;
-		if (d->bank != w->bank || (d->pcr_mask & ~w->v->pcr_mask) != 0)
-			continue;
-		/* Rules that no row judges approve nothing. */
-		if (d->profile.firmware != NULL || d->profile.ima != NULL)
+		if (d->bank != w->bank || (document_pcrs(d) & ~w->v->pcr_mask) != 0)
 			continue;
 		w->n_platforms++;
-		look_at(w, d, &best);
+		if (failed(e = look_at(w, d, &c)))
+			return e;
+		if (best->doc != NULL && c.n_wrong >= best->n_wrong)
+			continue;
+		candidate_done(best);
+		*best = c;
+		c.firmware = NULL;
 	}
+	return ERR(E_OK);
+}
+
+/*
+ * One document as a whole: one vector of it, and its rules over the firmware
+ * log. Neither values of two vectors nor rules of two documents ever mix.
+ */
+struct err row_platform(struct work *w)
+{
+	cleanup_candidate struct candidate best = { .doc = NULL };
+	struct err e;
+
+	if (failed(e = nearest(w, &best)))
+		return e;
 	if (best.doc == NULL) {
 		fail_without_document(w);
 		return ERR(E_OK);
 	}
-	if (best.n_differ > 0) {
+	w->nearest = best.doc;
+	w->firmware = take_ptr(&best.firmware);
+	if (best.n_differ > 0)
 		name_differences(w, &best);
+	work_pass(w, ROW_PLATFORM);
+	if (best.n_wrong > 0)
 		return ERR(E_OK);
-	}
 	w->platform = best.doc;
 	memcpy(w->v->platform_doc, best.doc->digest, sizeof(w->v->platform_doc));
-	count_compared(w, best.doc);
-	work_pass(w, ROW_PLATFORM);
+	count_compared(w, best.doc->pcr_mask);
 	return ERR(E_OK);
 }
 
@@ -142,7 +183,7 @@ struct err row_compared(struct work *w)
 {
 	struct attest_failure *f;
 
-	if (w->platform == NULL)
+	if (w->platform == NULL || w->v->incomplete)
 		return ERR(E_OK);
 	if (w->v->n_compared > 0) {
 		work_pass(w, ROW_COMPARED);

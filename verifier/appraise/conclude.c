@@ -22,7 +22,7 @@ enum {
 	EXECUTABLES_APPROVED_AT_BOOT = 3, EXECUTABLES_UNRECOGNISED = 33, EXECUTABLES_CONTRAINDICATED = 96,
 	HARDWARE_GENUINE = 2, HARDWARE_NO_CERTIFICATE = 32, HARDWARE_FIRMWARE_CHANGED = -33,
 	STORAGE_HARDWARE_KEYS = 2,
-	SOURCE_UNATTESTED = 32, SOURCE_CONTRAINDICATED = 96,
+	SOURCE_TRUSTED = 2, SOURCE_UNATTESTED = 32, SOURCE_CONTRAINDICATED = 96,
 };
 
 static struct trust_vector platform_vector(const struct work *w, bool passed)
@@ -36,7 +36,8 @@ static struct trust_vector platform_vector(const struct work *w, bool passed)
 		v.hardware = HARDWARE_FIRMWARE_CHANGED;
 	if (w->platform != NULL) {
 		v.configuration = CONFIGURATION_APPROVED;
-		v.executables = EXECUTABLES_APPROVED_AT_BOOT;
+		/* The document counts violations of IMA instead of refusing them. */
+		v.executables = w->ima.warn ? EXECUTABLES_UNRECOGNISED : EXECUTABLES_APPROVED_AT_BOOT;
 	} else {
 		v.executables = w->n_platforms > 0 ? EXECUTABLES_CONTRAINDICATED : EXECUTABLES_UNRECOGNISED;
 	}
@@ -49,12 +50,17 @@ static bool decided_by(const uint8_t doc[32])
 }
 
 /*
- * The measurer of every platform document is unattested: what it says about
+ * Where nothing says that it was our measurer who measured, what it says about
  * image and model comes from an unattested source, and that caps both.
  */
-static struct trust_vector container_vector(const struct instance_verdict *i, bool changed)
+static int8_t source(const struct work *w)
 {
-	struct trust_vector v = { .executables = EXECUTABLES_APPROVED_AT_BOOT, .sourced_data = SOURCE_UNATTESTED };
+	return w->measurer_attested ? SOURCE_TRUSTED : SOURCE_UNATTESTED;
+}
+
+static struct trust_vector container_vector(const struct work *w, const struct instance_verdict *i, bool changed)
+{
+	struct trust_vector v = { .executables = EXECUTABLES_APPROVED_AT_BOOT, .sourced_data = source(w) };
 
 	if (!decided_by(i->image_doc))
 		v.executables = EXECUTABLES_UNRECOGNISED;
@@ -65,11 +71,11 @@ static struct trust_vector container_vector(const struct instance_verdict *i, bo
 	return v;
 }
 
-static struct trust_vector model_vector(const struct instance_verdict *i, bool changed)
+static struct trust_vector model_vector(const struct work *w, const struct instance_verdict *i, bool changed)
 {
 	bool golden = decided_by(i->model_doc) && !changed;
 
-	return (struct trust_vector){ .sourced_data = golden ? SOURCE_UNATTESTED : SOURCE_CONTRAINDICATED };
+	return (struct trust_vector){ .sourced_data = golden ? source(w) : SOURCE_CONTRAINDICATED };
 }
 
 static struct trust_vector key_vector(bool certified)
@@ -117,7 +123,7 @@ static bool meets_minimum(struct work *w, const struct instance *i, enum tier st
 		return false; /* and a row has said why */
 	f = work_note(w, ROW_AGENT, HEX(BYTES_ARR(i->id)));
 	SAY(f->expected, "status %s, as the document of agent %s asks (minimum_status)", tier_name(minimum), i->agent);
-	SAY(f->seen, "%s: measurer not attested", tier_name(status));
+	SAY(f->seen, "%s%s", tier_name(status), w->measurer_attested ? "" : ": measurer not attested");
 	return false;
 }
 
@@ -130,8 +136,8 @@ static void conclude_instance(struct work *w, const struct instance *i, struct i
 	if (i->changed && !image_changed && !model_changed)
 		image_changed = model_changed = true;
 	v->platform = w->v->platform;
-	v->container = container_vector(v, image_changed);
-	v->model = model_vector(v, model_changed);
+	v->container = container_vector(w, v, image_changed);
+	v->model = model_vector(w, v, model_changed);
 	v->key = key_vector(i->has_key);
 	v->status = passed ? worst_of(v) : TIER_CONTRAINDICATED;
 	if (waived(w->v) && v->status < TIER_WARNING)
@@ -180,6 +186,9 @@ static void advance(struct work *w)
 	s->clock = w->quote.clock;
 	s->firmware_version = w->quote.firmware_version;
 	memcpy(s->policy_digest, w->policy, sizeof(s->policy_digest));
+	ima_progress_done(&s->ima);
+	s->ima = w->ima_progress;
+	w->ima_progress = (struct ima_progress){ .has = false };
 }
 
 /* The firmware version stays that of the last pass, so that a change is still a change after a failure in between. */
@@ -202,12 +211,53 @@ static struct err leave(struct work *w)
 	return host_state_copy(w->in->state, &w->v->next);
 }
 
+/* What is open stays open: nothing failed, and the rest of the IMA list comes with the next evidence. */
+static bool goes_on(const struct verdict *v)
+{
+	for (size_t i = 0; i < v->n_checks; i++) {
+		if (v->result[i] == CHECK_FAIL)
+			return false;
+	}
+	return v->incomplete;
+}
+
+/*
+ * The state as it was, with the replay further on. After a reset it is that of
+ * a host of which only the clock is known: what followed from the old boot is over.
+ */
+static struct err go_on(struct work *w)
+{
+	struct host_state *s = &w->v->next;
+	struct err e;
+
+	host_state_done(s);
+	if (failed(e = host_state_copy(w->in->state, s)))
+		return e;
+	if (w->boot == BOOT_NEW || w->boot == BOOT_RESUMED) {
+		w->v->incomplete = false;
+		host_state_forget_log(s);
+		s->status = w->in->state->status == HOST_FAILED ? HOST_FAILED : HOST_REBOOTED;
+	}
+	s->has_clock = true;
+	s->clock = w->quote.clock;
+	if (!w->in->state->has_clock)
+		s->firmware_version = w->quote.firmware_version;
+	ima_progress_done(&s->ima);
+	s->ima = w->ima_progress;
+	w->ima_progress = (struct ima_progress){ .has = false };
+	w->v->status = s->status;
+	return ERR(E_OK);
+}
+
 struct err work_conclude(struct work *w)
 {
 	bool passed = verdict_passed(w->v);
 
 	if (!w->v->authentic || w->v->overtaken)
 		return leave(w);
+	if (goes_on(w->v))
+		return go_on(w);
+	w->v->incomplete = false;
 	conclude_instances(w, passed);
 	w->v->status = status_after(w, passed);
 	if (passed)

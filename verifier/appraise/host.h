@@ -62,12 +62,41 @@ struct instance {
 	struct model_digests now_model;
 };
 
+/*
+ * The firmware log of the boot, by what came of it: the judgement stands while
+ * the registers that the log explains stay as they were.
+ */
+struct firmware_judged {
+	bool has;
+	uint8_t doc[32];                  /* digest of the platform document that judged it */
+	uint8_t pcrs[32];                 /* SHA-256 over the quoted values of the registers, ascending */
+	uint32_t compared_mask;           /* registers that the log explains and events extended */
+	bool measurer_seen;               /* the golden boot image, where the document asks for one */
+};
+
+/*
+ * An open replay of the IMA list of one boot under one platform document: how
+ * far it has come and what was found on the way. The one part of the state
+ * that goes on without a pass, because a list can be longer than a message;
+ * what it found wrong stays in it. offset counts whole entries only.
+ */
+#define IMA_PROGRESS_MAX (4 * KIB)
+struct ima_progress {
+	bool has;
+	uint8_t boot_id[BOOT_ID_LEN];
+	uint8_t policy_digest[32], doc[32];
+	uint64_t offset;                  /* bytes of the list that were replayed */
+	size_t n;
+	uint8_t *state;                   /* owned, n bytes: the encoded replay and judgement */
+};
+
 /* Position in the workload log and everything that follows from the records before it. */
 struct host_state {
 	enum host_status status;
 	bool has_clock;                   /* clock and firmware_version are those of an authentic quote */
 	struct tpm_clock clock;           /* of the newest quote that the clock rules accepted, whatever its verdict */
 	uint64_t firmware_version;
+	struct ima_progress ima;          /* has: there is one */
 
 	/* Everything below holds with a pass only, and is empty after anything else. */
 	bool has_boot;                    /* the boot below is certified and its log known */
@@ -82,6 +111,7 @@ struct host_state {
 	size_t n_instances;
 	struct instance *instance;        /* owned */
 	size_t n_gone;                    /* two for each instance that ended in this boot */
+	struct firmware_judged firmware;  /* has: the platform document speaks of the log, and it passed */
 	uint64_t *gone;                   /* owned: first 8 bytes of SHA-256 of its id, and of its key Name; nothing from them is accepted again */
 };
 #define HOST_STATE_MAX (4 * MIB)
@@ -101,8 +131,15 @@ must_check struct err host_state_copy(const struct host_state *from, struct host
 bool host_state_continues(const struct host_state *s, const uint8_t boot_id[BOOT_ID_LEN],
 			  const uint8_t policy_digest[32]);
 
+/* Whether the replay may go on with evidence of this boot under these reference values; it is for this document. */
+bool ima_progress_continues(const struct ima_progress *p, const uint8_t boot_id[BOOT_ID_LEN],
+			    const uint8_t policy_digest[32]);
+/* *p takes over the n bytes of *state (E_BUG above IMA_PROGRESS_MAX, which takes nothing) beside what the caller sets itself. */
+must_check struct err ima_progress_keep(struct ima_progress *p, struct bytes state);
+void ima_progress_done(struct ima_progress *p);
+
 /*
- * Drops all that follows from the log and the boot; keeps status, clock and
+ * Drops all that follows from the logs and the boot; keeps status, clock and
  * firmware version, which the clock rules (R1, R2, R5) need whatever the
  * verdicts were. The next challenge asks for everything.
  */

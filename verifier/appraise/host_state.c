@@ -13,6 +13,8 @@
  *   ? 10: [* [tpm-alg, digest]],      ; workload PCR per bank
  *   ? 11: [* instance],
  *   ? 12: bstr,                       ; gone, 8 bytes each, big endian
+ *   ? 13: [doc: bstr, pcrs: bstr, compared: uint, measurer: 0..1], ; firmware log judged; only with 4
+ *   ? 14: ima-progress,               ; host_ima.c
  * }
  * instance = {
  *   1: id, 2: agent, 3: image-digests, 4: model-digests, 5: args, 6: key Name,
@@ -27,12 +29,13 @@
 #include "base/rd.h"
 #include "base/text.h"
 #include "base/wr.h"
+#include "verifier/appraise/host_ima.h"
 
 #define JKT_TEXT_LEN 43
 
 enum {
 	KEY_STATUS = 1, KEY_CLOCK, KEY_FIRMWARE, KEY_BOOT_ID, KEY_NULL_NAME, KEY_POLICY, KEY_OFFSET, KEY_RECORDS,
-	KEY_RESTART, KEY_BANKS, KEY_INSTANCES, KEY_GONE,
+	KEY_RESTART, KEY_BANKS, KEY_INSTANCES, KEY_GONE, KEY_FIRMWARE_LOG, KEY_IMA,
 };
 enum {
 	INST_ID = 1, INST_AGENT, INST_IMAGE, INST_MODEL, INST_ARGS, INST_KEY_NAME, INST_X, INST_Y, INST_JKT,
@@ -58,6 +61,7 @@ void host_state_done(struct host_state *s)
 {
 	free(s->instance);
 	free(s->gone);
+	ima_progress_done(&s->ima);
 	host_state_init(s);
 }
 
@@ -84,9 +88,11 @@ bool host_state_continues(const struct host_state *s, const uint8_t boot_id[BOOT
 struct err host_state_copy(const struct host_state *from, struct host_state *ret)
 {
 	cleanup_host_state struct host_state s = *from;
+	struct err e;
 
 	s.instance = NULL;
 	s.gone = NULL;
+	s.ima.state = NULL;
 	if (from->n_instances > 0) {
 		s.instance = calloc(from->n_instances, sizeof(*s.instance));
 		if (s.instance == NULL)
@@ -99,6 +105,8 @@ struct err host_state_copy(const struct host_state *from, struct host_state *ret
 			return ERR(E_LOCAL_MEMORY);
 		memcpy(s.gone, from->gone, from->n_gone * sizeof(*s.gone));
 	}
+	if (failed(e = ima_progress_keep(&s.ima, BYTES(from->ima.state, from->ima.n))))
+		return e;
 	*ret = s;
 	host_state_init(&s);
 	return ERR(E_OK);
@@ -212,6 +220,19 @@ static struct err wr_clock(struct buf *b, const struct host_state *s)
 	return wr_key_uint(b, KEY_FIRMWARE, s->firmware_version);
 }
 
+static struct err wr_firmware(struct buf *b, const struct firmware_judged *f)
+{
+	struct err e;
+
+	if (failed(e = cbor_wr_uint(b, KEY_FIRMWARE_LOG)) ||
+	    failed(e = cbor_wr_array(b, 4)) ||
+	    failed(e = cbor_wr_bytes(b, BYTES_ARR(f->doc))) ||
+	    failed(e = cbor_wr_bytes(b, BYTES_ARR(f->pcrs))) ||
+	    failed(e = cbor_wr_uint(b, f->compared_mask)))
+		return e;
+	return cbor_wr_uint(b, f->measurer_seen);
+}
+
 static struct err wr_boot(struct buf *b, const struct host_state *s)
 {
 	struct err e;
@@ -230,18 +251,24 @@ static struct err wr_boot(struct buf *b, const struct host_state *s)
 		if (failed(e = wr_instance(b, &s->instance[i])))
 			return e;
 	}
-	return wr_gone(b, s);
+	if (failed(e = wr_gone(b, s)))
+		return e;
+	return s->firmware.has ? wr_firmware(b, &s->firmware) : ERR(E_OK);
 }
 
 struct err host_state_encode(const struct host_state *s, struct buf *ret)
 {
 	cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
+	size_t n = (size_t)(1 + (s->has_clock ? 2 : 0) + (s->has_boot ? 9 : 0) + (s->has_boot && s->firmware.has) +
+			    s->ima.has);
 	struct err e;
 
-	if (failed(e = cbor_wr_map(&b, (size_t)(1 + (s->has_clock ? 2 : 0) + (s->has_boot ? 9 : 0)))) ||
+	if (failed(e = cbor_wr_map(&b, n)) ||
 	    failed(e = wr_key_uint(&b, KEY_STATUS, s->status)) ||
 	    (s->has_clock && failed(e = wr_clock(&b, s))) ||
 	    (s->has_boot && failed(e = wr_boot(&b, s))))
+		return e;
+	if (s->ima.has && (failed(e = cbor_wr_uint(&b, KEY_IMA)) || failed(e = ima_progress_encode(&s->ima, &b))))
 		return e;
 	return buf_add(ret, buf_bytes(&b));
 }
@@ -436,6 +463,30 @@ static struct err rd_clock(struct cbor_rd *r, struct cbor_map *m, struct host_st
 	return ERR(E_OK);
 }
 
+static struct err rd_firmware(struct cbor_rd *r, struct cbor_map *m, struct firmware_judged *f)
+{
+	uint64_t mask, seen;
+	size_t n;
+	struct err e;
+
+	if (failed(e = cbor_rd_key_opt(r, m, KEY_FIRMWARE_LOG, &f->has)))
+		return e;
+	if (!f->has)
+		return ERR(E_OK);
+	if (failed(e = cbor_rd_array(r, 4, &n)))
+		return e;
+	if (n != 4)
+		return ERR(E_PEER_RANGE);
+	if (failed(e = cbor_rd_bytes_exact(r, f->doc, sizeof(f->doc))) ||
+	    failed(e = cbor_rd_bytes_exact(r, f->pcrs, sizeof(f->pcrs))) ||
+	    failed(e = cbor_rd_uint(r, (1u << LIMIT_PCRS) - 1, &mask)) ||
+	    failed(e = cbor_rd_uint(r, 1, &seen)))
+		return e;
+	f->compared_mask = (uint32_t)mask;
+	f->measurer_seen = seen == 1;
+	return ERR(E_OK);
+}
+
 static struct err rd_boot(struct cbor_rd *r, struct cbor_map *m, struct host_state *s)
 {
 	uint64_t restart;
@@ -461,7 +512,8 @@ static struct err rd_boot(struct cbor_rd *r, struct cbor_map *m, struct host_sta
 	    failed(e = cbor_rd_key(r, m, KEY_INSTANCES)) ||
 	    failed(e = rd_instances(r, s)) ||
 	    failed(e = cbor_rd_key(r, m, KEY_GONE)) ||
-	    failed(e = rd_gone(r, s)))
+	    failed(e = rd_gone(r, s)) ||
+	    failed(e = rd_firmware(r, m, &s->firmware)))
 		return e;
 	s->log_restart = (uint32_t)restart;
 	return ERR(E_OK);
@@ -483,6 +535,8 @@ struct err host_state_decode(struct bytes in, struct host_state *ret)
 	    failed(e = cbor_rd_uint(&r, HOST_ERROR, &status)) ||
 	    failed(e = rd_clock(&r, &m, &s)) ||
 	    failed(e = rd_boot(&r, &m, &s)) ||
+	    failed(e = cbor_rd_key_opt(&r, &m, KEY_IMA, &s.ima.has)) ||
+	    (s.ima.has && failed(e = ima_progress_decode(&r, &s.ima))) ||
 	    failed(e = cbor_rd_map_end(&r, &m)) ||
 	    failed(e = cbor_rd_end(&r)))
 		return e;

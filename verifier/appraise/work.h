@@ -10,6 +10,8 @@
 
 #include "verifier/appraise/appraise.h"
 #include "verifier/appraise/idset.h"
+#include "verifier/appraise/platform_firmware.h"
+#include "verifier/appraise/platform_ima.h"
 
 /* In the order in which they run; appraise.c has the ids. */
 enum row {
@@ -20,7 +22,8 @@ enum row {
 	ROW_LOG, ROW_LOG_ORDER, ROW_LOG_BEGIN, ROW_LOG_ONCE, ROW_LOG_RESUME, ROW_PRESENTED,
 	ROW_KEY_AREA, ROW_KEY_ALGORITHM, ROW_KEY_ATTRIBUTES, ROW_KEY_MEASURED, ROW_KEY_SIGNATURE, ROW_KEY_NONCE,
 	ROW_KEY_NAME, ROW_KEY_PARENT, ROW_KEY_BOOT, ROW_KEYS_ALL,
-	ROW_HOST_DOCUMENT, ROW_PLATFORM, ROW_COMPARED, ROW_IMAGE, ROW_MODEL, ROW_CHANGED, ROW_AGENT,
+	ROW_HOST_DOCUMENT, ROW_PLATFORM, ROW_FIRMWARE_LOG, ROW_FIRMWARE_FORM, ROW_FIRMWARE_EVENTS,
+	ROW_IMA, ROW_IMA_FORM, ROW_IMA_ENTRIES, ROW_MEASURER, ROW_COMPARED, ROW_IMAGE, ROW_MODEL, ROW_CHANGED, ROW_AGENT,
 	N_ROWS
 };
 _Static_assert(N_ROWS <= VERDICT_MAX_CHECKS, "every row has a place in the verdict");
@@ -33,6 +36,12 @@ enum boot_relation {
 	BOOT_NEW,      /* later reset count, modulo 2^32 */
 	BOOT_BACK,     /* an earlier one: another TPM, or one that was tampered with */
 };
+
+/* Register of the IMA list, and those that its boot_aggregate is over (I9). */
+#define IMA_PCRS 0x7ffu
+
+/* Every register that a platform document speaks of. */
+uint32_t document_pcrs(const struct document *d);
 
 /* What ended in this boot without an approval that explains it. */
 struct unexplained {
@@ -64,7 +73,15 @@ struct work {
 	struct unexplained image_gone, model_gone;
 
 	bool keys_walked;
-	const struct document *platform;   /* the one with the matching vector, or NULL */
+	const struct document *platform;   /* the one that fits in registers and firmware log, or NULL */
+	const struct document *nearest;    /* platform, or the one with the least that is wrong, or NULL */
+	struct firmware_judgement *firmware; /* owned; of nearest, NULL where it has no rules or its judgement stands */
+	bool ima_replayed;                 /* to the entry that matches the quote */
+	struct ima_judgement ima;          /* with ima_replayed */
+	bool ima_measurer;                 /* the measurer's own entry was there */
+	const struct ima_allowlist *const *allowlists; /* of the platform's IMA rules, in their order */
+	struct ima_progress ima_progress;  /* as it is to be kept */
+	bool measurer_attested;
 	size_t n_platforms;                /* that hold for this host in the bank of the quote */
 
 	/* Large, and written before they are read: work_new() does not clear them. */
@@ -156,6 +173,15 @@ struct err row_keys_all(struct work *w);
 struct err row_host_document(struct work *w);
 struct err row_platform(struct work *w);
 struct err row_compared(struct work *w);
+/* check_firmware.c */
+struct err row_firmware_log(struct work *w);
+struct err row_firmware_form(struct work *w);
+struct err row_firmware_events(struct work *w);
+/* check_ima.c: the first walks the list */
+struct err row_ima(struct work *w);
+struct err row_ima_form(struct work *w);
+struct err row_ima_entries(struct work *w);
+struct err row_measurer(struct work *w);
 /* check_approval.c */
 struct err row_image(struct work *w);
 struct err row_model(struct work *w);
@@ -198,6 +224,18 @@ const struct document *approved_image(const struct work *w, const struct image_d
 				      const struct document *agent);
 const struct document *approved_model(const struct work *w, const struct model_digests *d, bool include_expired,
 				      const struct document *agent);
+
+/* check_platform.c: these registers were compared, those at their reset value not counted. */
+void count_compared(struct work *w, uint32_t mask);
+
+/*
+ * check_firmware.c: what the rules of d make of the firmware log, or that the
+ * judgement of this boot stands. *ret is to be freed by the caller, and NULL
+ * where there are no rules or nothing had to be judged anew. *ret_wrong counts
+ * what fails.
+ */
+must_check struct err firmware_judge(const struct work *w, const struct document *d, struct firmware_judgement **ret,
+				     size_t *ret_wrong);
 
 /* conclude.c: state, status, vectors, after the last row that ran. */
 must_check struct err work_conclude(struct work *w);

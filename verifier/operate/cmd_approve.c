@@ -3,8 +3,10 @@
  * assayctl approve KIND NAME: makes the predicate of one kind from measured
  * things or given digests, signs it and hands it to the verifier.
  */
+#include <fcntl.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "firmware-measure/model.h"
@@ -16,7 +18,7 @@ struct approve {
 	struct ctl_document doc;
 	struct opt_list digests, oms_roots, hosts, images, models, platforms, scopes, resources;
 	const char *ek_sha256, *from, *asset, *layout, *select, *path, *version, *pcrs, *workload_before, *unapproved;
-	const char *minimum_status;
+	const char *minimum_status, *profile;
 	uint64_t max_ttl_s;
 };
 
@@ -208,9 +210,9 @@ static struct err vector_from(const struct approve *a, uint32_t mask, json_t *pc
 	return ERR(E_OK);
 }
 
-static struct err platform_predicate(const struct approve *a, json_t *p, struct reason *reterr)
+/* Registers as one host showed them. */
+static struct err golden_values(const struct approve *a, json_t *p, struct reason *reterr)
 {
-	static const struct opt_list everywhere = { .n = 1, .v = { "*" } };
 	cleanup_json json_t *pcrs = json_array(), *vector = json_array(), *vectors = json_array();
 	uint32_t mask;
 	struct err e;
@@ -218,7 +220,8 @@ static struct err platform_predicate(const struct approve *a, json_t *p, struct 
 	if (pcrs == NULL || vector == NULL || vectors == NULL)
 		return ERR(E_LOCAL_MEMORY);
 	if (failed(e = need(a->from != NULL && a->pcrs != NULL, reterr,
-			    "platform: --from HOST and --pcrs LIST are needed, for example --pcrs 0-7")))
+			    "platform: give rules as --profile FILE, or golden values as --from HOST and --pcrs LIST, for "
+			    "example --pcrs 0-7")))
 		return e;
 	if (failed(pcrs_parse(a->pcrs, &mask))) {
 		reason_set(reterr, "platform: --pcrs takes numbers up to 23, for example 0-7,14");
@@ -228,10 +231,59 @@ static struct err platform_predicate(const struct approve *a, json_t *p, struct 
 		return e;
 	if (json_array_append_new(vectors, take_ptr(&vector)) != 0)
 		return ERR(E_LOCAL_MEMORY);
+	if (failed(e = json_put(p, "pcrs", take_ptr(&pcrs))))
+		return e;
+	return json_put(p, "vectors", take_ptr(&vectors));
+}
+
+/* The rules of a file, as they stand there: the verifier reads them strictly, and what is for us to say is not taken from it. */
+static struct err put_profile(const struct approve *a, json_t *p, struct reason *reterr)
+{
+	static const char *const members[] = { "bank", "firmware", "ima", "measurer" };
+	cleanup_buf struct buf text = BUF_INIT(LIMIT_DOCUMENT);
+	cleanup_json json_t *file = NULL;
+	const char *key;
+	json_t *value;
+	struct err e;
+
+	if (failed(e = file_read(AT_FDCWD, a->profile, &text))) {
+		reason_set(reterr, "platform: --profile %s: %s", a->profile, err_text(e));
+		return ERR(E_LOCAL_CONFIG);
+	}
+	if (failed(e = json_parse(buf_bytes(&text), text.max, &file, reterr)))
+		return e;
+	json_object_foreach(file, key, value) {
+		bool known = false;
+
+		for (size_t i = 0; i < array_len(members); i++)
+			known |= strcmp(key, members[i]) == 0;
+		if (!known) {
+			reason_set(reterr, "platform: %s: \"%s\" is not one of bank, firmware, ima, measurer", a->profile,
+				   log_quote(bytes_str(key)));
+			return ERR(E_PEER_UNKNOWN_KEY);
+		}
+		if (json_object_set(p, key, value) != 0)
+			return ERR(E_LOCAL_MEMORY);
+	}
+	return ERR(E_OK);
+}
+
+static struct err put_default(json_t *p, const char *key, const char *value)
+{
+	return json_object_get(p, key) != NULL ? ERR(E_OK) : json_put_str(p, key, value);
+}
+
+static struct err platform_predicate(const struct approve *a, json_t *p, struct reason *reterr)
+{
+	static const struct opt_list everywhere = { .n = 1, .v = { "*" } };
+	struct err e;
+
+	if (a->profile != NULL && failed(e = put_profile(a, p, reterr)))
+		return e;
+	if ((a->profile == NULL || a->from != NULL || a->pcrs != NULL) && failed(e = golden_values(a, p, reterr)))
+		return e;
 	if (failed(e = put_strings(p, "hosts", a->hosts.n > 0 ? &a->hosts : &everywhere)) ||
-	    failed(e = json_put_str(p, "bank", "sha256")) || failed(e = json_put(p, "pcrs", take_ptr(&pcrs))) ||
-	    failed(e = json_put(p, "vectors", take_ptr(&vectors))) ||
-	    failed(e = json_put_str(p, "measurer", "unattested")))
+	    failed(e = put_default(p, "bank", "sha256")) || failed(e = put_default(p, "measurer", "unattested")))
 		return e;
 	if (a->workload_before != NULL && failed(e = json_put_str(p, "workload_pcr_before", a->workload_before)))
 		return e;
@@ -310,6 +362,7 @@ int cmd_approve(void *ctx, int argc, char **argv)
 		{ "version-name", OPT_STRING, &a.version, "TEXT", "model: its version", 0 },
 		{ "digest", OPT_LIST, &a.digests, "HEX", "image, model: manifest digest; may repeat", 0 },
 		{ "oms-root", OPT_LIST, &a.oms_roots, "HEX", "model: OpenSSF Model Signing root digest; may repeat", 0 },
+		{ "profile", OPT_STRING, &a.profile, "FILE", "platform: rules over logs, as firmware-measure learn writes them", 0 },
 		{ "pcrs", OPT_STRING, &a.pcrs, "LIST", "platform: registers to compare, for example 0-7", 0 },
 		{ "host", OPT_LIST, &a.hosts, "NAME", "platform: host documents it is for (all); may repeat", 0 },
 		{ "workload-pcr-before", OPT_STRING, &a.workload_before, "HEX",

@@ -70,7 +70,7 @@ int cmd_hosts(void *ctx, int argc, char **argv)
 	return usage_error(&ctl_program, "hosts: expected list, clear HOST or remove HOST");
 }
 
-static int trust_add(const struct ctl *c, const char *path)
+static int add_trust(const struct ctl *c, const char *path)
 {
 	cleanup_buf struct buf pem = BUF_INIT(LIMIT_SMALL / 2);
 	struct reason why = { { 0 } };
@@ -94,7 +94,7 @@ int cmd_trust(void *ctx, int argc, char **argv)
 	if (n == 1 && strcmp(pos[0], "list") == 0)
 		return show(ctx, "trust", "/v1/admin/trust");
 	if (n == 2 && strcmp(pos[0], "add") == 0)
-		return trust_add(ctx, pos[1]);
+		return add_trust(ctx, pos[1]);
 	if (n == 2 && strcmp(pos[0], "remove") == 0)
 		return post_one(ctx, "trust remove", "/v1/admin/trust/remove", "sha256", pos[1]);
 	return usage_error(&ctl_program, "trust: expected add CA.pem, list or remove SHA256");

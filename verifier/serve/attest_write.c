@@ -217,6 +217,8 @@ struct err attestation_prepare(struct attestation *a)
 {
 	struct err e;
 
+	if (a->verdict->incomplete)
+		return ERR(E_OK);
 	if (failed(e = sign_results(a)) || failed(e = make_rows(a)) || failed(e = list_documents(a)))
 		return e;
 	return explain(a);
@@ -258,7 +260,7 @@ static struct err commit_txn(struct txn *t, void *ctx)
 	a->nonce_used = e.code == E_AUTH_CONFLICT;
 	if (failed(e))
 		return e;
-	e = txn_verdict(t, &w);
+	e = v->incomplete ? txn_progress(t, &w) : txn_verdict(t, &w);
 	a->key_taken = e.code == E_AUTH_CONFLICT;
 	if (failed(e))
 		return e;

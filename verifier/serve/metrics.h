@@ -16,7 +16,7 @@ enum attest_outcome {
 	ATTEST_PASSED,
 	ATTEST_FAILED,       /* authentic, and refused by a check */
 	ATTEST_UNAUTHENTIC,  /* nobody's evidence: nothing stored */
-	ATTEST_RETRY,        /* overtaken, or the state moved meanwhile */
+	ATTEST_RETRY,        /* overtaken, the state moved meanwhile, or the IMA list goes on */
 	ATTEST_ERROR,        /* could not decide */
 	N_ATTEST_OUTCOMES,
 };

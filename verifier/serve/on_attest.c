@@ -46,6 +46,7 @@ static struct err fill_reply(const struct attestation *a, struct attest_reply *m
 	memcpy(m->host_id, a->row->record->id, sizeof(m->host_id));
 	(void)snprintf(m->state, sizeof(m->state), "%s",
 		       pending && v->status == HOST_NEVER ? "PENDING" : host_status_name(v->status));
+	m->incomplete = v->incomplete;
 	m->expires_s = a->expires_s;
 	m->n_failures = v->n_failures;
 	memcpy(m->failure, v->failure, v->n_failures * sizeof(v->failure[0]));
@@ -64,7 +65,7 @@ static struct err answer(const struct attestation *a, struct reply *ret)
 		return ERR(E_LOCAL_MEMORY);
 	if (failed(e = fill_reply(a, m)))
 		return e;
-	(void)snprintf(ret->log_verdict, sizeof(ret->log_verdict), "%s", m->state);
+	(void)snprintf(ret->log_verdict, sizeof(ret->log_verdict), "%s", m->incomplete ? "incomplete" : m->state);
 	(void)snprintf(ret->log_check, sizeof(ret->log_check), "%.23s", verdict_first_failure(a->verdict));
 	return attest_reply_encode(m, &ret->body);
 }
@@ -142,7 +143,7 @@ static struct err decide(struct verifier *v, const struct request *q, const stru
 static enum attest_outcome outcome_of(struct err e, const struct verdict *v)
 {
 	if (!failed(e))
-		return verdict_passed(v) ? ATTEST_PASSED : ATTEST_FAILED;
+		return v->incomplete ? ATTEST_RETRY : verdict_passed(v) ? ATTEST_PASSED : ATTEST_FAILED;
 	if (e.code == E_AUTH_RETRY)
 		return ATTEST_RETRY;
 	return e.code >= E_LOCAL_MEMORY ? ATTEST_ERROR : ATTEST_UNAUTHENTIC;

@@ -5,6 +5,18 @@
 #include "base/log.h"
 #include "verifier/serve/internal.h"
 
+/* Which logs are wanted, and from where. */
+static void logs(const struct policy *p, const uint8_t ek_sha256[32], int64_t now_s, const struct host_state *s,
+		 const struct challenge_request *m, struct challenge *c)
+{
+	struct appraise_logs want;
+
+	appraise_logs(p->reference, ek_sha256, now_s, s, m->boot_id, &want);
+	c->firmware_log = want.firmware;
+	c->wants_ima = want.ima;
+	c->ima_offset = want.ima_offset;
+}
+
 /* Where the log goes on; only for the boot, and under the documents, that the state stands for. */
 static void positions(const struct host_state *s, const struct policy *p, const struct challenge_request *m,
 		      struct challenge *c)
@@ -22,17 +34,15 @@ static void positions(const struct host_state *s, const struct policy *p, const 
 }
 
 /* The EK that decides which platform documents are asked about; for a host that is not there, none of anybody. */
-static struct err look_up(struct verifier *v, const char *id, struct host_row *row, uint8_t ret_ek[32])
+static struct err look_up(struct verifier *v, const char *id, struct host_row *row, bool *ret_known)
 {
-	struct err e = store_host(v->store, id, row);
+	struct err e = store_host_state(v->store, id, row);
 
-	if (e.code == E_LOCAL_NOT_FOUND) {
-		memcpy(ret_ek, v->decoy->ek_sha256, 32);
-		return ERR(E_OK);
-	}
-	if (!failed(e))
-		memcpy(ret_ek, row->record->ek_sha256, 32);
-	return e;
+	*ret_known = !failed(e);
+	if (e.code != E_LOCAL_NOT_FOUND)
+		return e;
+	memcpy(row->ek_sha256, v->decoy->ek_sha256, sizeof(row->ek_sha256));
+	return ERR(E_OK);
 }
 
 static struct err make_nonce(struct verifier *v, const char *host, const struct policy *p, int64_t now_s,
@@ -56,7 +66,7 @@ struct err on_challenge(struct verifier *v, const struct request *q, struct repl
 	cleanup_free struct challenge *c = calloc(1, sizeof(*c));
 	cleanup_host_row struct host_row row = { 0 };
 	struct challenge_request m;
-	uint8_t ek_sha256[32];
+	bool known;
 	struct err e;
 
 	if (c == NULL)
@@ -64,11 +74,12 @@ struct err on_challenge(struct verifier *v, const struct request *q, struct repl
 	if (failed(e = challenge_request_decode(q->body, &m, &ret->why)))
 		return e;
 	memcpy(ret->log_host, m.host_id, sizeof(ret->log_host));
-	if (failed(e = look_up(v, m.host_id, &row, ek_sha256)) ||
-	    failed(e = appraise_selection(p->reference, ek_sha256, q->now_s, &c->selection)) ||
+	if (failed(e = look_up(v, m.host_id, &row, &known)) ||
+	    failed(e = appraise_selection(p->reference, row.ek_sha256, q->now_s, &c->selection)) ||
 	    failed(e = make_nonce(v, m.host_id, p, q->now_s, c)))
 		return e;
-	if (row.record != NULL)
+	logs(p, row.ek_sha256, q->now_s, known ? &row.state : NULL, &m, c);
+	if (known)
 		positions(&row.state, p, &m, c);
 	(void)snprintf(c->issuer, sizeof(c->issuer), "%s", v->c.issuer);
 	if (failed(e = challenge_encode(c, &ret->body)))

@@ -30,7 +30,7 @@
 	  "DELETE FROM credential WHERE expires < (SELECT prune_horizon FROM meta) - 3600")                    \
                                                                                                                \
 	X(SQL_HOST_GET,                                                                                        \
-	  "SELECT h.record, s.state, s.version, s.epoch, s.verdict, s.verdict_expires, s.host_doc "            \
+	  "SELECT h.record, s.state, s.version, s.epoch, s.verdict, s.verdict_expires, s.host_doc, h.ek_sha256 " \
 	  "FROM host h JOIN host_state s ON s.host = h.id WHERE h.id = ?1")                                    \
 	X(SQL_HOST_RECORD, "SELECT record FROM host WHERE id = ?1")                                            \
 	X(SQL_HOST_ADD, "INSERT INTO host (id, ek_sha256, record, enrolled) VALUES (?1, ?2, ?3, ?4)")          \
@@ -40,6 +40,7 @@
 	X(SQL_HOST_VERDICT,                                                                                    \
 	  "UPDATE host_state SET status = ?2, state = ?3, epoch = ?4, version = version + 1, verdict = ?5, "   \
 	  "verdict_expires = ?6, host_doc = ?7, docs = ?8, explanation = ?9 WHERE host = ?1")                  \
+	X(SQL_HOST_PROGRESS, "UPDATE host_state SET state = ?2, version = version + 1 WHERE host = ?1")        \
 	X(SQL_HOST_EXPLANATION, "SELECT explanation FROM host_state WHERE host = ?1")                          \
 	X(SQL_HOST_RESET,                                                                                      \
 	  "UPDATE host_state SET " HOST_ENDED_ ", status = ?2, state = ?3, verdict = 0, explanation = x'' "    \

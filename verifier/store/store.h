@@ -73,6 +73,7 @@ must_check struct err txn_prune(struct txn *t, int64_t now_s);
 struct host_row {
 	struct host_record *record;       /* owned */
 	struct host_state state;          /* owned */
+	uint8_t ek_sha256[32];            /* as in the record, which never changes */
 	uint64_t version;                 /* moves with every change of the row */
 	uint64_t epoch;                   /* every credential of an older epoch is dead */
 	int64_t verdict_s, verdict_expires_s;
@@ -82,6 +83,8 @@ void host_row_done(struct host_row *h);
 #define cleanup_host_row cleanup(host_row_done)
 /* E_LOCAL_NOT_FOUND. */
 must_check struct err store_host(struct store *s, const char *id, struct host_row *ret);
+/* The same with record NULL: for who verifies nothing, and need not pay for its keys. */
+must_check struct err store_host_state(struct store *s, const char *id, struct host_row *ret);
 /*
  * The record as stored. First binding wins (N10): E_AUTH_CONFLICT when the id
  * is there with another record or the EK under another id; E_OK and
@@ -125,6 +128,12 @@ struct instance_row {
 	int64_t verdict_expires_s;
 };
 must_check struct err txn_verdict(struct txn *t, const struct verdict_write *v);
+/*
+ * Evidence that is no verdict yet, because the IMA list goes on in the next
+ * message: stores v->next and leaves the last verdict, with its status and all
+ * that follows from it, as it is. E_AUTH_RETRY as above.
+ */
+must_check struct err txn_progress(struct txn *t, const struct verdict_write *v);
 /* By key thumbprint; with the host's present epoch in *ret_epoch. E_LOCAL_NOT_FOUND. */
 must_check struct err store_instance_by_jkt(struct store *s, const char *jkt, struct instance_row *ret,
 					    uint64_t *ret_epoch);

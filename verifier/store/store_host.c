@@ -11,24 +11,26 @@ void host_row_done(struct host_row *h)
 	*h = (struct host_row){ 0 };
 }
 
-static struct err read_host(sqlite3_stmt *st, struct host_row *h)
+static struct err read_host(sqlite3_stmt *st, bool with_record, struct host_row *h)
 {
 	struct bytes record, state;
 	struct err e;
 
 	if (failed(e = column_blob(st, 0, &record)) || failed(e = column_blob(st, 1, &state)) ||
+	    failed(e = column_exact(st, 7, h->ek_sha256, sizeof(h->ek_sha256))) ||
 	    failed(e = column_u64(st, 2, &h->version)) || failed(e = column_u64(st, 3, &h->epoch)) ||
 	    failed(e = column_exact(st, 6, h->host_doc, sizeof(h->host_doc))))
 		return e;
 	h->verdict_s = column_i64(st, 4);
 	h->verdict_expires_s = column_i64(st, 5);
-	if (failed(e = host_record_decode(record, &h->record)) || failed(e = host_state_decode(state, &h->state)))
+	e = with_record ? host_record_decode(record, &h->record) : ERR(E_OK);
+	if (failed(e) || failed(e = host_state_decode(state, &h->state)))
 		/* What we wrote ourselves does not decode: that is the store's fault and never a peer's. */
 		return ERR(e.code == E_LOCAL_MEMORY ? E_LOCAL_MEMORY : E_LOCAL_STORE);
 	return ERR(E_OK);
 }
 
-struct err store_host(struct store *s, const char *id, struct host_row *ret)
+static struct err get_host(struct store *s, const char *id, bool with_record, struct host_row *ret)
 {
 	cleanup_reader struct reader r = READER(s);
 	cleanup_stmt sqlite3_stmt *st = NULL;
@@ -42,11 +44,21 @@ struct err store_host(struct store *s, const char *id, struct host_row *ret)
 		return e;
 	if (!row)
 		return ERR(E_LOCAL_NOT_FOUND);
-	if (failed(e = read_host(st, &h)))
+	if (failed(e = read_host(st, with_record, &h)))
 		return e;
 	*ret = h;
 	h = (struct host_row){ 0 };
 	return ERR(E_OK);
+}
+
+struct err store_host(struct store *s, const char *id, struct host_row *ret)
+{
+	return get_host(s, id, true, ret);
+}
+
+struct err store_host_state(struct store *s, const char *id, struct host_row *ret)
+{
+	return get_host(s, id, false, ret);
 }
 
 /*

@@ -102,6 +102,20 @@ struct err txn_verdict(struct txn *t, const struct verdict_write *v)
 	return ERR(E_OK);
 }
 
+struct err txn_progress(struct txn *t, const struct verdict_write *v)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	cleanup_buf struct buf state = BUF_INIT(HOST_STATE_MAX);
+	uint64_t changes;
+	struct err e;
+
+	if (failed(e = compare_row(t, v)) || failed(e = host_state_encode(v->next, &state)) ||
+	    failed(e = stmt_get(t->c, SQL_HOST_PROGRESS, &st)) || failed(e = bind_text(st, 1, v->host_id)) ||
+	    failed(e = bind_blob(st, 2, buf_bytes(&state))) || failed(e = stmt_run(st, &changes)))
+		return e;
+	return changes == 1 ? ERR(E_OK) : ERR(E_BUG);
+}
+
 static struct err read_instance(sqlite3_stmt *st, struct instance_row *i, uint64_t *epoch)
 {
 	uint8_t image[64], model[64], docs[128];
