@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #define ATTEST_LOCK "attest.lock"
+#define ATTEST_PARTS_MAX 16384 /* of an IMA list, each LIMIT_IMA_PART; the verifier refuses one that brings nothing new */
 #define ATTEST_LOCK_TIMEOUT_S 600 /* others may be digesting and waiting for the network */
 
 /* A live instance with what its files give now. */
@@ -123,6 +124,7 @@ static struct err collect(struct host *h, const struct challenge_request *q, con
 	c = (struct collect){
 		.tpm = v.tpm, .state_fd = h->state_fd, .host_id = h->enrolment.host_id, .issuer = h->enrolment.issuer,
 		.challenge = ch, .boot = &v.boot, .ak = &ak, .workload = &v.workload,
+		.firmware_log = h->conf->firmware_log, .ima_list = h->conf->ima_list,
 	};
 	return collect_evidence(&c, ret);
 }
@@ -141,6 +143,22 @@ static struct err attest_once(struct host *h, struct client *client, struct atte
 	    failed(e = collect(h, &q, ch, &evidence)))
 		return e;
 	return client_attest(client, buf_bytes(&evidence), ret);
+}
+
+/* Until there is a verdict: a long IMA list takes more than one message. */
+static struct err attest_whole(struct host *h, struct client *client, struct attest_reply *ret)
+{
+	struct err e;
+
+	for (unsigned parts = 1;; parts++) {
+		e = attest_once(h, client, ret);
+		if (failed(e) || !ret->incomplete)
+			return e;
+		attest_reply_done(ret);
+		if (parts == ATTEST_PARTS_MAX)
+			return ERR(E_LIMIT_COUNT);
+		log_info("the IMA list is long: part %u is sent", parts);
+	}
 }
 
 /* Somebody was faster, or the nonce got too old on the way: a new challenge may do. */
@@ -176,7 +194,7 @@ struct err attest(struct host *h, const struct attest_options *options, struct a
 	for (unsigned i = 0;; i++) {
 		bool again;
 
-		e = attest_once(h, &client, ret);
+		e = attest_whole(h, &client, ret);
 		/* REBOOTED asks for a second, full look at the new boot. */
 		again = failed(e) ? wants_retry(e) : strcmp(ret->state, "REBOOTED") == 0;
 		if (!again || i + 1 == ATTEST_TRIES)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/collect.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "attest/instance.h"
 #include "attest/tpm_session.h"
+#include "base/file.h"
 #include "base/log.h"
 
 /* A workload key with the AK's word for it; owns what struct evidence borrows. */
@@ -19,6 +21,7 @@ struct work {
 	struct evidence_claims *claims;
 	struct evidence *evidence;
 	struct buf encoded_claims;
+	struct buf firmware_log, ima;
 	struct attestation quote, boot;
 	struct digest pcr[LIMIT_BANKS * LIMIT_PCRS];
 	size_t n_certified;
@@ -35,6 +38,8 @@ static void work_done(struct work *k)
 	attestation_done(&k->quote);
 	attestation_done(&k->boot);
 	buf_free(&k->encoded_claims);
+	buf_free(&k->firmware_log);
+	buf_free(&k->ima);
 	free(k->claims);
 	free(k->evidence);
 }
@@ -43,6 +48,8 @@ static struct err work_init(const struct collect *c, struct work *k)
 {
 	*k = (struct work){ .c = c, .quote = ATTESTATION_INIT, .boot = ATTESTATION_INIT };
 	buf_init(&k->encoded_claims, LIMIT_SMALL);
+	buf_init(&k->firmware_log, LIMIT_FIRMWARE_LOG);
+	buf_init(&k->ima, LIMIT_IMA_PART);
 	k->claims = calloc(1, sizeof(*k->claims));
 	k->evidence = calloc(1, sizeof(*k->evidence));
 	k->certified = calloc(c->workload->n_live + 1, sizeof(*k->certified));
@@ -102,6 +109,8 @@ static struct err make_claims(struct work *k, enum digest_id bank)
 	claims->selection = c->challenge->selection;
 	if (failed(e = set_position(k, bank)))
 		return e;
+	claims->has_ima = c->challenge->wants_ima;
+	claims->ima_offset = c->challenge->ima_offset;
 	claims->n_instances = c->workload->n_live;
 	for (size_t i = 0; i < c->workload->n_live; i++) {
 		memcpy(claims->instance[i].instance, c->workload->live[i].id, PRESENTED_ID_LEN);
@@ -183,6 +192,51 @@ static struct err add_log(struct work *k, enum digest_id bank)
 	if (failed(e = bytes_sub(buf_bytes(&w->log), (size_t)k->claims->log_offset,
 				 w->log.n - (size_t)k->claims->log_offset, &k->evidence->log)))
 		return e;
+	return ERR(E_OK);
+}
+
+/*
+ * A log that this machine does not keep is not sent, and the verdict says so.
+ * Only what is not there is passed over: a log that cannot be read is a fault here.
+ */
+static struct err read_failed(const struct work *k, const char *what, const char *path, struct err e)
+{
+	if (e.code == E_LOCAL_NOT_FOUND) {
+		log_warning("the verifier asks for the %s, and there is no %s", what, path);
+		return ERR(E_OK);
+	}
+	reason_set(k->c->tpm->why, "%s %s: %s", what, path, err_text(e));
+	return e;
+}
+
+static struct err add_firmware_log(struct work *k)
+{
+	const char *path = k->c->firmware_log;
+	struct err e;
+
+	if (!k->c->challenge->firmware_log)
+		return ERR(E_OK);
+	e = file_read(AT_FDCWD, path, &k->firmware_log);
+	if (failed(e))
+		return read_failed(k, "firmware log", path, e);
+	k->evidence->has_firmware_log = k->firmware_log.n > 0;
+	k->evidence->firmware_log = buf_bytes(&k->firmware_log);
+	return ERR(E_OK);
+}
+
+/* As much of the list as one message holds. An entry may be cut: the verifier goes on before it. */
+static struct err add_ima(struct work *k)
+{
+	const char *path = k->c->ima_list;
+	struct err e;
+
+	if (!k->c->challenge->wants_ima)
+		return ERR(E_OK);
+	e = file_read_part(AT_FDCWD, path, k->claims->ima_offset, LIMIT_IMA_PART, &k->ima);
+	if (failed(e) && failed(e = read_failed(k, "IMA list", path, e)))
+		return e;
+	k->evidence->has_ima = true;
+	k->evidence->ima = buf_bytes(&k->ima);
 	return ERR(E_OK);
 }
 
@@ -274,7 +328,8 @@ struct err collect_evidence(const struct collect *c, struct buf *ret)
 
 	if (failed(e = work_init(c, &k)) || failed(e = bank_of(c->challenge, c->tpm->why, &bank)) ||
 	    failed(e = make_claims(&k, bank)) || failed(e = make_quote(&k)) || failed(e = add_log(&k, bank)) ||
-	    failed(e = add_boot(&k)) || failed(e = add_keys(&k)))
+	    failed(e = add_boot(&k)) || failed(e = add_keys(&k)) || failed(e = add_firmware_log(&k)) ||
+	    failed(e = add_ima(&k)))
 		return e;
 	return evidence_encode(k.evidence, ret);
 }

@@ -25,6 +25,7 @@ struct collect {
 	const struct boot *boot;          /* of this connection */
 	const struct ak *ak;
 	const struct workload *workload;
+	const char *firmware_log, *ima_list; /* files of the kernel; read after the quote, where the challenge asks for them */
 };
 
 /*

@@ -1,0 +1,322 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Platforms judged by what was measured: the firmware log and the IMA list against rules of an operator.
+
+The machine is a software TPM that is booted by boot.py, which writes both logs; the real boot is in measured-boot."""
+import hashlib
+import json
+import os
+import sys
+
+sys.dont_write_bytecode = True
+
+import lab as L
+from boot import Boot, EV_APPLICATION, EV_IPL, EV_SEPARATOR
+from lab import check, equal
+from wire import sha256
+
+H = 0
+MEASURER = "/usr/bin/assay-attest"
+
+
+def hexed(*contents):
+	return [sha256(c).hex() for c in contents]
+
+
+def profile(boot):
+	"""What an operator approves of this boot, written by hand."""
+	return {
+		"firmware": {
+			"pcrs": [0, 1, 2, 3, 4, 5, 6, 7, 8],
+			"secure_boot": "required",
+			"variables": {"PK": {"certificates": hexed(boot.pk)}, "KEK": {"certificates": hexed(boot.pk)},
+				      "db": {"certificates": hexed(boot.db)}},
+			"dbx": [d.hex() for d in boot.dbx],
+			"boot_applications": {"digests": [boot.loader.hex()]},
+			"events": [{"pcr": 7, "type": "EV_EFI_VARIABLE_AUTHORITY", "digests": hexed(boot.authority())}],
+			"command_lines": [{"exact": "/vmlinuz " + boot.command_line}],
+			"versions": {"crtm": [boot.version]},
+		},
+		"ima": {"digests": hexed(*(content for _, content in boot.files))},
+		"measurer": {"ima": hexed(dict(boot.files)[MEASURER])},
+	}
+
+
+def setup(lab):
+	lab.up(tpms=0)
+	lab.tpms = lab.harness("up", "--count", "1")["tpms"]
+	lab.trust()
+	lab.boot = Boot()
+	lab.boot.measure(lab.tpm_socket(H))
+	lab.logs = (lab.path("firmware.log"), lab.path("ima.list"))
+	lab.boot.write(*lab.logs)
+	lab.h = lab.host(H, "--firmware-log", lab.logs[0], "--ima-list", lab.logs[1])
+	lab.h.enrol()
+	lab.h.approve("web-1")
+	approve(lab, profile(lab.boot))
+	os.makedirs(lab.path("img"), exist_ok=True)
+	os.makedirs(lab.path("mdl"), exist_ok=True)
+	lab.image, lab.model = L.make_image(lab.path("img")), L.make_model(lab.path("mdl"))
+	L.open_to_all(lab.path("img"))
+	L.open_to_all(lab.path("mdl"))
+	lab.approve("image", "img", "--layout", lab.path("img"))
+	lab.approve("model", "mdl", "--path", lab.path("mdl"), "--version-name", "1")
+	lab.approve("agent", "agent", "--image", "img", "--model", "mdl", "--platform", "plat", "--scope", "read",
+		    "--resource", L.RESOURCE)
+
+
+def approve(lab, rules):
+	path = lab.path("profile.json")
+	with open(path, "w") as f:
+		json.dump(rules, f)
+	lab.approve("platform", "plat", "--profile", path, "--host", "web-1")
+
+
+def reboot(lab, change=lambda b: None, after=lambda b: None):
+	"""Another boot of the machine; change: of what boots; after: of what the kernel measured, before it is written."""
+	lab.harness("reset", "--index", str(H))
+	boot = Boot()
+	change(boot)
+	boot.measure(lab.tpm_socket(H))
+	after(boot)
+	boot.write(*lab.logs)
+	lab.boot = boot
+	return boot
+
+
+def accepted(lab):
+	r = lab.h.attest()
+	equal((r["state"], r["failures"]), ("VERIFIED", []), "verdict")
+	return r
+
+
+def refused_by(lab, name, *words):
+	"""The verdict fails at this check, in these words."""
+	r = lab.h.attest(status=1)
+	equal(r["state"], "FAILED", "state: %r" % r)
+	found = [f for f in r["failures"] if f["check"] == name]
+	check(found, "%s is not named: %r" % (name, r["failures"]))
+	text = " ".join(v for f in found for v in f.values())
+	for word in words:
+		check(word in text, "%r is not said: %r" % (word, found))
+
+
+def back(lab):
+	reboot(lab)
+	accepted(lab)
+
+
+# ---- what was approved
+
+def test_approved_boot_is_affirming(lab):
+	"""Rules over events and files, the measurer among them: nothing caps the result, and a token is given."""
+	with lab.h.start() as agent:
+		r = accepted(lab)
+		equal([x["status"] for x in r["results"]], ["affirming"], "status")
+		check(lab.h.token(agent.instance), "no token")
+	explained = lab.explain(lab.h.id)
+	equal([c["result"] for c in explained["checks"] if c["id"] in ("E7", "E1", "P-firmware", "I3", "I2",
+		"P-ima", "P-measurer", "P1")], ["pass"] * 8, "checks")
+	check({0, 4, 7, 8, 10} <= set(explained["compared"]), "compared: %r" % explained["compared"])
+
+
+def test_only_what_is_new_is_sent(lab):
+	"""The second attestation of a boot carries no firmware log and no old entries, and new files are judged."""
+	accepted(lab)
+	lab.boot.run(lab.tpm_socket(H), [("/usr/bin/init", b"init 1")])
+	lab.boot.write(*lab.logs)
+	os.rename(lab.logs[0], lab.logs[0] + ".away")
+	accepted(lab)
+	os.rename(lab.logs[0] + ".away", lab.logs[0])
+
+
+def test_I3_entries_behind_the_quoted_state(lab):
+	"""A forged entry at the end of the list is not covered by the quote: it is not believed and does no harm."""
+	before = lab.boot.ima
+	lab.boot.append(lab.boot.entry("/usr/bin/forged", sha256(b"forged")))
+	lab.boot.write(*lab.logs)
+	accepted(lab)
+	lab.boot.ima = before
+	lab.boot.write(*lab.logs)
+	accepted(lab)
+
+
+# ---- what was not
+
+def test_command_line_changed(lab):
+	"""One more word on the kernel's command line."""
+	reboot(lab, lambda b: setattr(b, "command_line", b.command_line + " debug"))
+	refused_by(lab, "P-profile", "debug")
+	back(lab)
+
+
+def test_secure_boot_off(lab):
+	reboot(lab, lambda b: setattr(b, "secure_boot", False))
+	refused_by(lab, "P-profile", "ecure")
+	back(lab)
+
+
+def test_other_boot_application(lab):
+	reboot(lab, lambda b: setattr(b, "loader", sha256(b"another loader")))
+	refused_by(lab, "P-profile", sha256(b"another loader").hex()[:16])
+	back(lab)
+
+
+def test_other_firmware_version(lab):
+	reboot(lab, lambda b: setattr(b, "version", "Lab firmware 0.9"))
+	refused_by(lab, "P-profile", "0.9")
+	back(lab)
+
+
+def test_E12_revocations_rolled_back(lab):
+	reboot(lab, lambda b: b.dbx.pop())
+	refused_by(lab, "E12")
+	back(lab)
+
+
+def test_E3_second_separator(lab):
+	"""Replays well, and must fail all the same."""
+	reboot(lab, lambda b: b.more_events.append((4, EV_SEPARATOR, bytes(4), bytes(4))))
+	refused_by(lab, "E3")
+	back(lab)
+
+
+def test_unknown_event(lab):
+	"""Denied where the profile says nothing."""
+	reboot(lab, lambda b: b.more_events.append((8, EV_IPL, b"grub_cmd: insmod evil\0", b"insmod evil")))
+	refused_by(lab, "P-profile")
+	back(lab)
+
+
+def test_E7_log_that_was_edited(lab):
+	"""An event's digest changed in the log: the register is not explained, and nothing in the log is believed."""
+	def edit(b):
+		b.log = b.log.replace(b.loader, sha256(b"approved elsewhere"))
+	reboot(lab, after=edit)
+	refused_by(lab, "E7", "PCR 4")
+	back(lab)
+
+
+def test_E7_register_extended_after_the_boot(lab):
+	from tpm import Tpm
+	with Tpm(lab.tpm_socket(H)) as t:
+		t.extend(7, sha256(b"later"))
+	refused_by(lab, "E7", "moved")
+	refused_by(lab, "E7", "PCR 7")
+	back(lab)
+
+
+def test_E10_log_cut(lab):
+	reboot(lab, after=lambda b: setattr(b, "log", b.log[:-3]))
+	lab.h.attest(status=1)
+	back(lab)
+
+
+def test_no_log_at_all(lab):
+	reboot(lab)
+	os.rename(lab.logs[0], lab.logs[0] + ".away")
+	r = lab.h.attest(status=1)
+	equal(r["state"], "FAILED", "state")
+	os.rename(lab.logs[0] + ".away", lab.logs[0])
+	accepted(lab)
+
+
+# ---- IMA
+
+def test_unapproved_binary(lab):
+	"""What nobody approved was executed: the host fails, and stays failed through partial evidence."""
+	reboot(lab)
+	accepted(lab)
+	lab.boot.run(lab.tpm_socket(H), [("/usr/bin/tool", b"malware")])
+	lab.boot.write(*lab.logs)
+	refused_by(lab, "P-profile", "/usr/bin/tool")
+	refused_by(lab, "P-profile", "/usr/bin/tool")
+	back(lab)
+
+
+def test_I1_violation(lab):
+	reboot(lab)
+	lab.boot.violation(lab.tpm_socket(H), "/usr/bin/init")
+	lab.boot.write(*lab.logs)
+	refused_by(lab, "I1")
+	back(lab)
+
+
+def test_I2_data_without_its_hash(lab):
+	"""One byte of an entry's data changed, the hash left as it was."""
+	def edit(b):
+		b.ima = b.ima.replace(sha256(b"init 1"), sha256(b"init 2"))
+	reboot(lab, after=edit)
+	lab.h.attest(status=1)
+	back(lab)
+
+
+def test_I9_boot_aggregate_of_another_boot(lab):
+	"""The list begins with another boot's aggregate; the register fits the list."""
+	lab.harness("reset", "--index", str(H))
+	b = Boot()
+	b.measure(lab.tpm_socket(H))
+	lab.harness("reset", "--index", str(H))
+	class Other(Boot):
+		def run(self, sock, files, hashed=False):
+			if hashed:
+				files = [("boot_aggregate", sha256(b"another boot"))]
+			Boot.run(self, sock, files, hashed)
+	lab.boot = Other()
+	lab.boot.measure(lab.tpm_socket(H))
+	lab.boot.write(*lab.logs)
+	refused_by(lab, "I9")
+	back(lab)
+
+
+def test_measurer_not_in_the_list(lab):
+	"""Nothing says who measured: the document asks for it, so the host fails."""
+	reboot(lab, lambda b: b.files.pop())
+	refused_by(lab, "P-measurer")
+	back(lab)
+
+
+def long_names(n):
+	"""Files whose entries are large, so that a long list takes few of them."""
+	folder = "/usr/lib/" + "/".join(["x" * 200] * 18)
+	return [("%s/%05d" % (folder, i), b"init 1") for i in range(n)]
+
+
+def test_long_list_goes_over_several_messages(lab):
+	"""More than one message of entries: nothing is decided before the last, and the state moves from part to part."""
+	reboot(lab)
+	lab.boot.run(lab.tpm_socket(H), long_names(700))
+	check(len(lab.boot.ima) > 2 << 20, "the list is too short for the test: %d" % len(lab.boot.ima))
+	lab.boot.write(*lab.logs)
+	accepted(lab)
+	lab.boot.run(lab.tpm_socket(H), [("/usr/bin/tool", b"malware")])
+	lab.boot.write(*lab.logs)
+	refused_by(lab, "P-profile", "/usr/bin/tool")
+	back(lab)
+
+
+def test_bad_entry_early_in_a_long_list(lab):
+	"""What the first part holds is found although the last part decides."""
+	reboot(lab)
+	lab.boot.run(lab.tpm_socket(H), [("/usr/bin/tool", b"malware")])
+	lab.boot.run(lab.tpm_socket(H), long_names(500))
+	lab.boot.write(*lab.logs)
+	refused_by(lab, "P-profile", "/usr/bin/tool")
+	back(lab)
+
+
+def test_policy_change_asks_for_everything_again(lab):
+	"""Rules that no longer approve what runs are applied to the whole boot at the next attestation, and the other way round."""
+	accepted(lab)
+	rules = profile(Boot())
+	rules["ima"]["digests"] = hexed(b"measurer 1")
+	lab.withdraw("platform", "plat")
+	approve(lab, rules)
+	refused_by(lab, "P-profile", "/usr/bin/init")
+	lab.withdraw("platform", "plat")
+	approve(lab, profile(Boot()))
+	accepted(lab)
+
+
+if __name__ == "__main__":
+	sys.exit(L.main(setup, needs_root=True))
