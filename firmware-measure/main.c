@@ -15,6 +15,7 @@ static const struct opt common_opts[] = {
 static const struct verb verbs[] = {
 	{ "log", NULL, "FILE", "replay a TCG firmware event log and say what is odd", verb_log },
 	{ "explain", NULL, "FILE", "show a TCG firmware event log event by event", verb_explain },
+	{ "diff", NULL, "LOG1 LOG2", "say what changed between two boots", verb_diff },
 	{ "image", NULL, "LAYOUT", "digest a container image in an OCI image layout folder", verb_image },
 	{ "model", NULL, "PATH", "digest a model: a folder or one file", verb_model },
 	{ "predict", NULL, "uki FILE | grub", "compute what a boot will measure, from its files", verb_predict },

@@ -40,6 +40,7 @@ struct hex {
 struct hex hex(const uint8_t d[32]);
 
 /* Each returns an exit status. */
+int verb_diff(void *ctx, int argc, char **argv);
 int verb_explain(void *ctx, int argc, char **argv);
 int verb_image(void *ctx, int argc, char **argv);
 int verb_log(void *ctx, int argc, char **argv);

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Exit status of firmware-measure's verbs on logs. usage: test-measure-cli.sh PROGRAM FOLDER_OF_TEST_DATA
+set -u
+program=$1
+boots=$2/boots
+log=binary_bios_measurements
+top=$(mktemp -d) || exit 99
+trap 'rm -rf "$top"' EXIT
+n=0
+bad=0
+
+# check NAME STATUS COMMAND...
+check()
+{
+	name=$1
+	want=$2
+	shift 2
+	"$@" >"$top/out" 2>"$top/err"
+	got=$?
+	n=$((n + 1))
+	if [ "$got" -eq "$want" ]; then
+		echo "ok $n - $name"
+	else
+		bad=1
+		echo "not ok $n - $name"
+		sed 's/^/# /' "$top/out" "$top/err"
+		echo "# status $got, not $want"
+	fi
+}
+
+says()
+{
+	word=$1
+	shift
+	"$@" 2>&1 | grep -qF -- "$word"
+}
+
+head -c 1000 "$boots/good/$log" >"$top/cut"
+echo 1..20
+check "log" 0 "$program" log "$boots/good/$log"
+check "log that was cut" 1 "$program" log "$top/cut"
+check "log without a file" 2 "$program" log
+check "log that is not there" 3 "$program" log "$top/none"
+check "explain" 0 "$program" explain "$boots/good/$log"
+check "explain of a log that was cut" 1 "$program" explain "$top/cut"
+check "explain for machines" 2 "$program" explain --json "$boots/good/$log"
+check "predict without a kind" 2 "$program" predict
+check "predict an image that is none" 1 "$program" predict uki "$boots/good/$log"
+check "predict an image that is not there" 3 "$program" predict uki "$top/none"
+check "diff with itself" 0 "$program" diff "$boots/good/$log" "$boots/good/$log"
+check "diff" 1 "$program" diff "$boots/good/$log" "$boots/command-line/$log"
+check "diff names the section" 0 says "PCR 11  section .cmdline: sha256:" "$program" diff "$boots/good/$log" "$boots/command-line/$log"
+check "diff for machines" 0 says '"same":true' "$program" diff --json "$boots/good/$log" "$boots/good/$log"
+check "diff of one log" 2 "$program" diff "$boots/good/$log"
+check "diff in an unknown bank" 2 "$program" diff --bank md5 "$boots/good/$log" "$boots/good/$log"
+check "diff in a bank that is not there" 3 "$program" diff --bank sha384 "$boots/good/$log" "$boots/good/$log"
+check "diff with a log that was cut" 3 "$program" diff "$boots/good/$log" "$top/cut"
+check "diff names the offset" 0 says "offset" "$program" diff "$boots/good/$log" "$top/cut"
+check "diff with a log that is not there" 3 "$program" diff "$top/none" "$boots/good/$log"
+exit $bad
