@@ -204,18 +204,19 @@ static struct err start_values(struct diff *d, const struct replay *was, const s
 }
 
 static struct err replayed(const struct evlog *log, enum digest_id bank, const char *which, struct replay *ret,
-			   struct reason *reterr)
+			   struct evlog_fault *reterr)
 {
 	struct evlog_fault fault = { 0 };
 	struct err e;
 
 	if (failed(e = replay_log(log, bank, ret, &fault))) {
-		reason_set(reterr, "%s log, at offset %zu: %.300s", which, fault.off,
+		reterr->off = fault.off;
+		reason_set(&reterr->why, "%s log: %.400s", which,
 			   fault.why.text[0] != '\0' ? fault.why.text : err_text(e));
 		return e;
 	}
 	if (!ret->complete) {
-		reason_set(reterr, "%s log: event %zu has not exactly one %s digest", which, ret->first_gap,
+		reason_set(&reterr->why, "%s log: event %zu has not exactly one %s digest", which, ret->first_gap,
 			   digest_alg(bank)->name);
 		return ERR(E_PEER_RANGE);
 	}
@@ -223,7 +224,7 @@ static struct err replayed(const struct evlog *log, enum digest_id bank, const c
 }
 
 struct err diff_logs(const struct evlog *was, const struct evlog *now, enum digest_id bank, diff_fn *fn, void *ctx,
-		     bool *ret_same, struct reason *reterr)
+		     bool *ret_same, struct evlog_fault *reterr)
 {
 	cleanup_free struct evlog_event *a = calloc(DIFF_MAX_EVENTS, sizeof(*a));
 	cleanup_free struct evlog_event *b = calloc(DIFF_MAX_EVENTS, sizeof(*b));
@@ -243,7 +244,7 @@ struct err diff_logs(const struct evlog *was, const struct evlog *now, enum dige
 	for (uint32_t pcr = 0; pcr < LIMIT_PCRS; pcr++) {
 		if (failed(e = one_register(&d, pcr))) {
 			if (e.code == E_LIMIT_COUNT)
-				reason_set(reterr, "PCR %u: too many events to compare them", pcr);
+				reason_set(&reterr->why, "PCR %u: too many events to compare them", pcr);
 			return e;
 		}
 	}

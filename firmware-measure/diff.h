@@ -31,9 +31,9 @@ typedef struct err diff_fn(void *ctx, const struct diff_change *c);
  * E_PEER_UNSUPPORTED (a log has no such bank); E_PEER_RANGE (an event has not
  * exactly one digest in it); E_LIMIT_COUNT (more than can be compared);
  * E_LOCAL_MEMORY, E_LOCAL_CRYPTO; errors of evlog_next() and of fn. reterr says
- * which log; *ret_same is then false.
+ * which log and where; *ret_same is then false.
  */
 must_check struct err diff_logs(const struct evlog *was, const struct evlog *now, enum digest_id bank, diff_fn *fn,
-				void *ctx, bool *ret_same, struct reason *reterr);
+				void *ctx, bool *ret_same, struct evlog_fault *reterr);
 
 #endif

@@ -66,7 +66,7 @@ static struct err compare(const struct log_input in[2], bool *ret_same, struct e
 	if (options.bank == NULL && failed(e = common_bank(in, &bank, fault)))
 		return e;
 	if (failed(e = diff_logs(&in[0].log, &in[1].log, bank, common.json ? to_list : to_text, list, ret_same,
-				 &fault->why)) ||
+				 fault)) ||
 	    !common.json)
 		return e;
 	if (failed(e = json_new_object(&o)) || failed(e = json_put_bool(o, "same", *ret_same)) ||

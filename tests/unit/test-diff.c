@@ -58,7 +58,7 @@ static struct err diff(const struct boot *was, const struct boot *now, enum dige
 {
 	struct logbuild a = build(was), b = build(now);
 	struct evlog log_a, log_b;
-	struct reason why;
+	struct evlog_fault why = { 0 };
 	struct err e;
 
 	assert_ok(evlog_open(buf_bytes(&a.b), &log_a, NULL));
@@ -118,7 +118,7 @@ static void variables(void **state)
 	expect(CHANGED(n_dbx, 1),
 	       "7|dbx|1 hash, sha256 1111111111111111111111111111111111111111111111111111111111111111|\n");
 	expect(CHANGED(n_dbx, 4), "7|dbx||2 entries, the first: sha256 "
-				   "1212121212121212121212121212121212121212121212121212121212121212\n");
+				  "1212121212121212121212121212121212121212121212121212121212121212\n");
 	expect(CHANGED(version, "v1.1"), "0|firmware version|v1.0|v1.1\n");
 	expect(CHANGED(locality, 0), "0|startup locality|3|0\n");
 }
@@ -134,7 +134,7 @@ static void images(void **state)
 	       "\\EFI\\BOOT\\BOOTX64.EFI|sha256:04e666aa09809daf691a99cc7bf2d57ba09bac171966a71812ffd049d7c96bb1|"
 	       "sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa\n");
 	expect(more, "4|1 event more: boot application "
-		      "\\x.efi||sha256:08fca7d40dec352510a1f743a68a90255a5c1772fec028908aef70b2475aa2f3\n");
+		     "\\x.efi||sha256:08fca7d40dec352510a1f743a68a90255a5c1772fec028908aef70b2475aa2f3\n");
 	expect_from(&more, &usual,
 		    "4|1 event less: boot application "
 		    "\\x.efi|sha256:08fca7d40dec352510a1f743a68a90255a5c1772fec028908aef70b2475aa2f3|\n");
