@@ -55,6 +55,7 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t n, const uint8_t *com
 
 	if (t->dead)
 		return TSS2_TCTI_RC_IO_ERROR;
+	t->came = false;
 	t->wait_ms = makes_key(BYTES(command, n)) ? t->timeout_ms * TPM_TCTI_KEY_FACTOR : t->timeout_ms;
 	if (t->fd >= 0 && !is_stream(t->fd))
 		t->fd = -1;
@@ -69,15 +70,15 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* *ret_came is true, too, where the TCTI does not tell what to wait for. */
-static TSS2_RC wait_for_answer(struct tpm_tcti *t, bool *ret_came)
+/* Sets t->came; also where the TCTI does not tell what to wait for. */
+static TSS2_RC wait_for_answer(struct tpm_tcti *t)
 {
 	TSS2_TCTI_POLL_HANDLE fds[HANDLES_MAX];
 	int64_t end = now_ms() + t->wait_ms, left;
 	size_t n = HANDLES_MAX;
 	int ready;
 
-	*ret_came = true;
+	t->came = true;
 	if (Tss2_Tcti_GetPollHandles(t->next, fds, &n) != TSS2_RC_SUCCESS) {
 		fds[0].fd = t->fd;
 		n = t->fd < 0 ? 0 : 1;
@@ -90,23 +91,23 @@ static TSS2_RC wait_for_answer(struct tpm_tcti *t, bool *ret_came)
 		left = end - now_ms();
 		ready = poll(fds, (nfds_t)n, left > 0 ? (int)left : 0);
 	} while (ready < 0 && errno == EINTR);
-	*ret_came = ready > 0;
+	t->came = ready > 0;
 	return ready < 0 ? TSS2_TCTI_RC_IO_ERROR : TSS2_RC_SUCCESS;
 }
 
 static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *n, uint8_t *response, int32_t timeout)
 {
 	struct tpm_tcti *t = (struct tpm_tcti *)context;
-	bool came;
 	TSS2_RC rc;
 
 	if (t->dead)
 		return TSS2_TCTI_RC_IO_ERROR;
-	if (timeout == TSS2_TCTI_TIMEOUT_BLOCK) {
-		rc = wait_for_answer(t, &came);
+	/* Once for each command: the size is asked for first, and a TCTI may hold the whole answer by then. */
+	if (timeout == TSS2_TCTI_TIMEOUT_BLOCK && !t->came) {
+		rc = wait_for_answer(t);
 		if (rc != TSS2_RC_SUCCESS)
 			return rc;
-		if (!came) {
+		if (!t->came) {
 			t->dead = true;
 			return TSS2_TCTI_RC_IO_ERROR;
 		}

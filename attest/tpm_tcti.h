@@ -31,6 +31,7 @@ struct tpm_tcti {
 	int fd;                             /* the socket behind next, once known; -1 */
 	unsigned timeout_ms;                /* of a command that makes no key */
 	unsigned wait_ms;                   /* of the command that was sent last */
+	bool came;                          /* its answer has begun to arrive */
 	bool dead;                          /* an answer did not come within wait_ms */
 };
 
