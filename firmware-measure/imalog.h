@@ -21,6 +21,10 @@
  * malformed: such an entry is still replayed, its state says so, and no
  * field of it may be used by a policy.
  *
+ * The template's name is covered by no hash: whoever holds the list can rename
+ * a template and so call the same bytes other fields. A policy must demand the
+ * digest of each entry, and count an entry without one as not allowed.
+ *
  * Source: Linux Documentation/security/IMA-templates.rst;
  * security/integrity/ima/ima_fs.c, ima_template.c, ima_template_lib.c.
  */

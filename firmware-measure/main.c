@@ -16,6 +16,8 @@ static const struct verb verbs[] = {
 	{ "log", NULL, "FILE", "replay a TCG firmware event log and say what is odd", verb_log },
 	{ "explain", NULL, "FILE", "show a TCG firmware event log event by event", verb_explain },
 	{ "diff", NULL, "LOG1 LOG2", "say what changed between two boots", verb_diff },
+	{ "ima", NULL, "FILE", "replay an IMA measurement list and say what is odd", verb_ima },
+	{ "allowlist", NULL, "[FILE...]", "make an allowlist from IMA lists, sums and folders", verb_allowlist },
 	{ "image", NULL, "LAYOUT", "digest a container image in an OCI image layout folder", verb_image },
 	{ "model", NULL, "PATH", "digest a model: a folder or one file", verb_model },
 	{ "predict", NULL, "uki FILE | grub", "compute what a boot will measure, from its files", verb_predict },
@@ -23,7 +25,7 @@ static const struct verb verbs[] = {
 
 const struct program measure_program = {
 	.name = "firmware-measure",
-	.help = "measure container images and models, read firmware logs",
+	.help = "measure container images and models, read firmware logs and IMA lists",
 	.verbs = verbs,
 	.n_verbs = array_len(verbs),
 	.common = common_opts,

@@ -41,7 +41,9 @@ struct hex hex(const uint8_t d[32]);
 
 /* Each returns an exit status. */
 int verb_diff(void *ctx, int argc, char **argv);
+int verb_allowlist(void *ctx, int argc, char **argv);
 int verb_explain(void *ctx, int argc, char **argv);
+int verb_ima(void *ctx, int argc, char **argv);
 int verb_image(void *ctx, int argc, char **argv);
 int verb_log(void *ctx, int argc, char **argv);
 int verb_model(void *ctx, int argc, char **argv);
