@@ -318,5 +318,17 @@ def test_policy_change_asks_for_everything_again(lab):
 	accepted(lab)
 
 
+def test_rule_that_cannot_be_asked(lab):
+	"""An allowlist that the verifier does not hold approves nothing."""
+	rules = profile(Boot())
+	rules["ima"]["allowlists"] = [sha256(b"list").hex()]
+	lab.withdraw("platform", "plat")
+	approve(lab, rules)
+	refused_by(lab, "I3", "allowlists")
+	lab.withdraw("platform", "plat")
+	approve(lab, profile(Boot()))
+	accepted(lab)
+
+
 if __name__ == "__main__":
 	sys.exit(L.main(setup, needs_root=True))

@@ -79,7 +79,6 @@ struct work {
 	bool ima_replayed;                 /* to the entry that matches the quote */
 	struct ima_judgement ima;          /* with ima_replayed */
 	bool ima_measurer;                 /* the measurer's own entry was there */
-	const struct ima_allowlist *const *allowlists; /* of the platform's IMA rules, in their order */
 	struct ima_progress ima_progress;  /* as it is to be kept */
 	bool measurer_attested;
 	size_t n_platforms;                /* that hold for this host in the bank of the quote */
