@@ -45,6 +45,7 @@ int verb_allowlist(void *ctx, int argc, char **argv);
 int verb_explain(void *ctx, int argc, char **argv);
 int verb_ima(void *ctx, int argc, char **argv);
 int verb_image(void *ctx, int argc, char **argv);
+int verb_learn(void *ctx, int argc, char **argv);
 int verb_log(void *ctx, int argc, char **argv);
 int verb_model(void *ctx, int argc, char **argv);
 int verb_predict(void *ctx, int argc, char **argv);

@@ -69,6 +69,8 @@ static const struct edit edits[] = {
 	{ "ignored and compared", "firmware", "ignored", "[{\"pcr\":7,\"reason\":\"x\"}]", E_PEER_DUPLICATE, "7" },
 	{ "ignored twice", "firmware", "ignored", "[{\"pcr\":1,\"reason\":\"x\"},{\"pcr\":1,\"reason\":\"y\"}]",
 	  E_PEER_DUPLICATE, "ignored[1]" },
+	{ "workload register ignored", "firmware", "ignored", "[{\"pcr\":13,\"reason\":\"x\"}]", E_OK, NULL },
+	{ "register 24 ignored", "firmware", "ignored", "[{\"pcr\":24,\"reason\":\"x\"}]", E_PEER_RANGE, "no such" },
 	{ "nothing ignored", "firmware", "ignored", NULL, E_OK, NULL },
 	{ "no secure_boot", "firmware", "secure_boot", NULL, E_PEER_MISSING, "secure_boot" },
 	{ "other secure_boot", "firmware", "secure_boot", "\"on\"", E_PEER_RANGE, "required, off, any" },

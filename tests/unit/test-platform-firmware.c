@@ -5,13 +5,16 @@
  */
 #include "verifier/appraise/platform_firmware.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/text.h"
+#include "firmware-measure/learn.h"
 #include "firmware-measure/replay.h"
 #include "tests/support/documents.h"
 #include "tests/support/logbuild.h"
@@ -588,14 +591,215 @@ static void test_P1_nothing(void **state)
 	buf_free(&l.b);
 }
 
+/* A file of data that is not part of the project; false, said so, where it is not there. */
+static bool data_file(const char *name, struct buf *ret)
+{
+	const char *folder = getenv("ASSAY_DATA");
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", folder == NULL ? "." : folder, name);
+	if (!failed(file_read(AT_FDCWD, path, ret)))
+		return true;
+	print_message("# %s is not there: not tested\n", name);
+	return false;
+}
+
+static const char *const no_lines[] = { NULL };
+static const char *const *known_lines = no_lines;
+
+static json_t *learned(size_t n, const struct bytes *logs, uint32_t accepted, enum err_code want, const char *says)
+{
+	struct learn_firmware l;
+	struct reason why = { "" };
+	json_t *f = NULL;
+	struct err e = ERR(E_OK);
+
+	assert_false(failed(learn_firmware_init(&l, DIGEST_SHA256, accepted)));
+	assert_false(failed(learn_firmware_lines(&l, known_lines[0] != NULL ? 1 : 0, known_lines)));
+	for (size_t i = 0; !failed(e) && i < n; i++)
+		e = learn_firmware_log(&l, logs[i], &why);
+	if (e.code != want)
+		fail_msg("%s instead of %s: %s", err_name(e), err_name(ERR(want)), why.text);
+	if (failed(e))
+		assert_non_null(strstr(why.text, says));
+	else
+		assert_false(failed(learn_firmware_profile(&l, &f, &why)));
+	learn_firmware_done(&l);
+	return f;
+}
+
+/* What was learned from two hosts lets both pass, and no third one. */
+static void test_learn_merges(void **state)
+{
+	static struct firmware_judgement j;
+	struct boot other = good, third = good;
+	struct logbuild l[3];
+	struct bytes logs[3];
+	json_t *f;
+
+	(void)state;
+	other.image = "newer shim";
+	other.line = "/vmlinuz root=/dev/vdb2 quiet";
+	other.n_dbx = 6;
+	third.image = "evil shim";
+	build(&good, &l[0]);
+	build(&other, &l[1]);
+	build(&third, &l[2]);
+	for (size_t i = 0; i < array_len(l); i++)
+		logs[i] = buf_bytes(&l[i].b);
+	f = learned(2, logs, 0, E_OK, NULL);
+	assert_string_equal(json_string_value(json_object_get(f, "secure_boot")), "required");
+	assert_int_equal(json_array_size(json_object_get(f, "dbx")), 4);
+	assert_int_equal(json_array_size(json_object_get(f, "command_lines")), 2);
+	assert_int_equal(json_array_size(json_object_get(f, "ignored")), 1);
+	for (size_t i = 0; i < array_len(l); i++) {
+		judge(json_deep_copy(f), NULL, logs[i], NULL, &j);
+		if (i < 2)
+			show(&j);
+		assert_int_equal(j.passed, i < 2);
+	}
+	assert_true(has_failure(&j, "P-profile", "firmware.boot_applications", ""));
+	json_decref(f);
+	for (size_t i = 0; i < array_len(l); i++)
+		buf_free(&l[i].b);
+}
+
+static void test_learn_refuses(void **state)
+{
+	struct boot b = good;
+	struct logbuild l;
+	struct bytes log;
+	json_t *f;
+
+	(void)state;
+	b.no_exit = true;
+	build(&b, &l);
+	log = buf_bytes(&l.b);
+	assert_null(learned(1, &log, 0, E_AUTH_REFUSED, "E11"));
+	f = learned(1, &log, 1u << EVLOG_E11, E_OK, NULL);
+	assert_string_equal(json_string_value(json_object_get(f, "exit_boot_services")), "may_be_missing");
+	json_decref(f);
+	log.n -= 5;
+	assert_null(learned(1, &log, ~0u, E_PEER_TRUNCATED, "offset"));
+	buf_free(&l.b);
+}
+
+/* Real boots: what is learned from a log lets that boot pass, and one thing changed does not. */
+static void test_learn_real_boots(void **state)
+{
+	static const struct {
+		const char *file, *key, *json, *id, *rule, *words;
+	} boots[] = {
+		{ "boots/grub-ms/binary_bios_measurements", "secure_boot", "\"off\"", "P-profile",
+		  "firmware.secure_boot", "on" },
+		{ "boots/grub-ms/binary_bios_measurements", "command_lines",
+		  "[{\"exact\":\"/EFI/debian/vmlinuz console=ttyS0 "
+		  "ima_policy=tcb ima_template=ima-ng ima_hash=sha256 rdinit=/init\"}]",
+		  "P-profile", "firmware.command_lines", "+ panic=-1" },
+		{ "boots/grub-ms/binary_bios_measurements", "dbx",
+		  "[\""
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		  "\"]",
+		  "E12", "firmware.dbx", "1 missing" },
+		{ "boots/grub-ms/binary_bios_measurements", "variables",
+		  "{\"KEK\":{\"certificates\":["
+		  "\"5fb05ed84c5170d542ed6a7b7487dd57b8faedb02f7e107b0409e1d22cac4169\"]}}",
+		  "P-profile", "firmware.variables", "certificate a1117f51" },
+		{ "boots/grub-ms/binary_bios_measurements", "boot_applications",
+		  "{\"signers\":["
+		  "\"5fb05ed84c5170d542ed6a7b7487dd57b8faedb02f7e107b0409e1d22cac4169\"]}",
+		  "P-profile", "firmware.boot_applications.signers", "certificate" },
+		{ "boots/uki-tis/binary_bios_measurements", "boot_applications", NULL, "P-profile",
+		  "firmware.unknown_events", "" },
+		{ "boots/uki-tis/binary_bios_measurements", "secure_boot", "\"required\"", "P-profile",
+		  "firmware.secure_boot", "off" },
+		{ "boots/uki-tis/binary_bios_measurements", "pcrs", "[0,2,3,4,5,6,7,9,11,12]", "P6", "firmware.pcrs",
+		  "none" },
+		{ "boots/uki-tis/binary_bios_measurements", "versions", "{\"crtm\":[\"1.0\"]}", "P-profile",
+		  "firmware.versions", "" },
+	};
+	static struct firmware_judgement j;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(boots); i++) {
+		cleanup_buf struct buf raw = BUF_INIT(LIMIT_EVLOG);
+		struct bytes log;
+		json_t *f;
+
+		if (!data_file(boots[i].file, &raw))
+			continue;
+		log = buf_bytes(&raw);
+		f = learned(1, &log, 0, E_OK, NULL);
+		judge(json_deep_copy(f), NULL, log, NULL, &j);
+		show(&j);
+		assert_true(j.passed);
+		assert_int_equal(j.n_undecided, 0);
+		doc_set(f, boots[i].key, boots[i].json);
+		judge(f, NULL, log, NULL, &j);
+		if (j.passed || !has_failure(&j, boots[i].id, boots[i].rule, boots[i].words)) {
+			show(&j);
+			fail_msg("%s with %s changed: not as expected", boots[i].file, boots[i].key);
+		}
+	}
+}
+
+/* Boots of our own, each with one thing changed against the first. */
+static void test_boots_of_ours(void **state)
+{
+	static const char *const lines[] = { "console=ttyS0 loglevel=4 panic=-1 ima_policy=tcb ima_hash=sha256" };
+	static const struct {
+		const char *folder, *rule, *words;
+	} boots[] = {
+		{ "good", NULL, NULL },
+		{ "command-line", "firmware.command_lines", "another line" },
+		{ "initramfs", "firmware.unknown_events", "initrd" },
+	};
+	const char *data = getenv("ASSAY_TEST_DATA");
+	static struct firmware_judgement j;
+	json_t *f = NULL;
+
+	(void)state;
+	assert_non_null(data);
+	for (size_t i = 0; i < array_len(boots); i++) {
+		cleanup_buf struct buf raw = BUF_INIT(LIMIT_EVLOG);
+		struct bytes log;
+		char path[512];
+
+		(void)snprintf(path, sizeof(path), "%s/boots/%s/binary_bios_measurements", data, boots[i].folder);
+		assert_false(failed(file_read(AT_FDCWD, path, &raw)));
+		log = buf_bytes(&raw);
+		if (f == NULL) {
+			known_lines = lines;
+			f = learned(1, &log, 0, E_OK, NULL);
+			known_lines = no_lines;
+		}
+		judge(json_deep_copy(f), "{\"boot_image\":true}", log, NULL, &j);
+		if (j.passed != (boots[i].rule == NULL) ||
+		    (!j.passed && !has_failure(&j, "P-profile", boots[i].rule, boots[i].words))) {
+			show(&j);
+			fail_msg("%s: not as expected", boots[i].folder);
+		}
+	}
+	json_decref(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),           cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_unified_kernel), cmocka_unit_test(test_boot_image),
-		cmocka_unit_test(test_E7_unexplained), cmocka_unit_test(test_every_bit),
-		cmocka_unit_test(test_E10_cut),        cmocka_unit_test(test_E8_bank),
-		cmocka_unit_test(test_not_quoted),     cmocka_unit_test(test_P1_nothing),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_unified_kernel),
+		cmocka_unit_test(test_boot_image),
+		cmocka_unit_test(test_E7_unexplained),
+		cmocka_unit_test(test_every_bit),
+		cmocka_unit_test(test_E10_cut),
+		cmocka_unit_test(test_E8_bank),
+		cmocka_unit_test(test_not_quoted),
+		cmocka_unit_test(test_P1_nothing),
+		cmocka_unit_test(test_learn_merges),
+		cmocka_unit_test(test_learn_refuses),
+		cmocka_unit_test(test_learn_real_boots),
+		cmocka_unit_test(test_boots_of_ours),
 	};
 
 	return cmocka_run_group_tests_name("platform-firmware", tests, NULL, NULL);

@@ -36,10 +36,13 @@ static const char *log_pcr_refused(json_int_t pcr)
 	return pcr == PCR_IMA ? "this is IMA's register, which its list explains" : pcr_refused(pcr);
 }
 
-static struct err read_pcr(const struct jobj *o, const char *key, size_t i, const json_t *item, uint32_t *ret)
+typedef const char *(*pcr_rule)(json_int_t pcr);
+
+static struct err read_pcr(const struct jobj *o, const char *key, size_t i, const json_t *item, pcr_rule rule,
+			   uint32_t *ret)
 {
 	json_int_t pcr = json_integer_value(item);
-	const char *why = json_is_integer(item) ? log_pcr_refused(pcr) : "not a number";
+	const char *why = json_is_integer(item) ? rule(pcr) : "not a number";
 
 	if (why != NULL) {
 		reason_set(o->reterr, "%s.%s[%zu]: %s", o->where, key, i, why);
@@ -47,6 +50,12 @@ static struct err read_pcr(const struct jobj *o, const char *key, size_t i, cons
 	}
 	*ret = (uint32_t)pcr;
 	return ERR(E_OK);
+}
+
+/* To ignore a register claims nothing about it. */
+static const char *ignored_pcr_refused(json_int_t pcr)
+{
+	return pcr < 0 || pcr >= LIMIT_PCRS ? "there is no such PCR" : NULL;
 }
 
 static struct err read_log_pcrs(struct jobj *o, struct platform_firmware *f)
@@ -59,7 +68,7 @@ static struct err read_log_pcrs(struct jobj *o, struct platform_firmware *f)
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		uint32_t pcr;
 
-		if (failed(e = read_pcr(o, "pcrs", i, json_array_get(array, i), &pcr)))
+		if (failed(e = read_pcr(o, "pcrs", i, json_array_get(array, i), log_pcr_refused, &pcr)))
 			return e;
 		if ((f->pcr_mask & BIT(pcr)) != 0)
 			return read_twice(o, "pcrs", i);
@@ -77,7 +86,7 @@ static struct err read_ignored_one(const struct jobj *o, size_t i, const json_t 
 	struct err e;
 
 	if (failed(e = jobj_init(&row, item, where.text, o->reterr)) || failed(e = jobj_any(&row, "pcr", &number)) ||
-	    failed(e = read_pcr(o, "ignored", i, number, &pcr)))
+	    failed(e = read_pcr(o, "ignored", i, number, ignored_pcr_refused, &pcr)))
 		return e;
 	if (((f->pcr_mask | f->ignored_mask) & BIT(pcr)) != 0) {
 		reason_set(o->reterr, "%s.pcr: register %u is named before", where.text, pcr);
@@ -399,7 +408,7 @@ static struct err read_event(const struct jobj *o, size_t i, const json_t *item,
 	struct err e;
 
 	if (failed(e = jobj_init(&row, item, where.text, o->reterr)) || failed(e = jobj_any(&row, "pcr", &number)) ||
-	    failed(e = read_pcr(o, "events", i, number, &ret->pcr)) ||
+	    failed(e = read_pcr(o, "events", i, number, log_pcr_refused, &ret->pcr)) ||
 	    failed(e = needs_pcr(&row, "pcr", f, BIT(ret->pcr))) || failed(e = read_type(&row, &ret->type)) ||
 	    failed(e = read_bank_digests(&row, "digests", bank, &ret->digests)))
 		return e;

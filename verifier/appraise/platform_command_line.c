@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "firmware-measure/boot_event.h"
 #include "verifier/appraise/platform_judge.h"
 
 /* Differences of a line from one that is approved. */
@@ -135,29 +136,6 @@ static enum ruling judge_text(struct firmware_work *w, struct bytes line)
 	return RULING_REFUSED;
 }
 
-static struct err hash_line(const char *line, enum digest_id bank, struct line_digests *ret)
-{
-	static const struct bytes ends[LINE_FORMS] = { { NULL, 0 }, BYTES_LIT("\0"), BYTES_LIT("\n") };
-	cleanup_buf struct buf wide = BUF_INIT(4 * KIB + 2 * (size_t)PLATFORM_MAX_CMDLINE);
-	struct err e;
-
-	for (const char *p = line;; p++) {
-		if (failed(e = buf_add_u8(&wide, (uint8_t)*p)) || failed(e = buf_add_u8(&wide, 0)))
-			return e;
-		if (*p == '\0')
-			break;
-	}
-	if (failed(e = digest_one(bank, buf_bytes(&wide), &ret->utf16)))
-		return e;
-	for (size_t i = 0; i < LINE_FORMS; i++) {
-		const struct bytes parts[] = { bytes_str(line), ends[i] };
-
-		if (failed(e = digest_of(bank, &ret->section[i], array_len(parts), parts)))
-			return e;
-	}
-	return ERR(E_OK);
-}
-
 static struct err hash_lines(struct firmware_work *w)
 {
 	size_t n = w->rules->n_command_lines;
@@ -171,7 +149,7 @@ static struct err hash_lines(struct firmware_work *w)
 	for (; w->n_hashed < n; w->n_hashed++) {
 		const char *exact = w->rules->command_lines[w->n_hashed].exact;
 
-		if (exact != NULL && failed(e = hash_line(exact, w->in->bank, &w->hashed[w->n_hashed])))
+		if (exact != NULL && failed(e = boot_line_digests(exact, w->in->bank, &w->hashed[w->n_hashed])))
 			return e;
 	}
 	return ERR(E_OK);
@@ -189,36 +167,12 @@ static struct err judge_digest(struct firmware_work *w, struct bytes digest, boo
 	for (size_t i = 0; i < w->n_hashed; i++)
 		w->strict = w->strict && w->rules->command_lines[i].exact != NULL;
 	for (size_t i = 0; i < w->n_hashed && *ret == RULING_NONE; i++) {
-		const struct line_digests *h = &w->hashed[i];
-
-		for (size_t k = 0; section && k < LINE_FORMS; k++)
-			if (bytes_eq(digest_bytes(&h->section[k]), digest))
-				*ret = RULING_APPROVED;
-		if (!section && bytes_eq(digest_bytes(&h->utf16), digest))
+		if (boot_line_is(&w->hashed[i], section, digest))
 			*ret = RULING_APPROVED;
 	}
 	if (*ret == RULING_APPROVED)
 		w->command_line_seen = true;
 	return ERR(E_OK);
-}
-
-static bool begins(struct bytes text, const char *with, struct bytes *ret_rest)
-{
-	size_t n = strlen(with);
-	struct bytes start;
-
-	return !failed(bytes_sub(text, 0, n, &start)) && bytes_eq(start, bytes_str(with)) &&
-	       !failed(bytes_sub(text, n, text.n - n, ret_rest));
-}
-
-/* The command line within a text event; false where it has none. */
-static bool line_of(enum evdata_text kind, struct bytes text, struct bytes *ret)
-{
-	if (kind == EVDATA_TEXT_GRUB_CMDLINE || kind == EVDATA_TEXT_STUB_CMDLINE) {
-		*ret = text;
-		return true;
-	}
-	return kind == EVDATA_TEXT_GRUB_COMMAND && (begins(text, "linux ", ret) || begins(text, "linuxefi ", ret));
 }
 
 struct err rule_command_line(struct firmware_work *w, const struct evdata *d, enum ruling *ret)
@@ -247,7 +201,7 @@ struct err rule_command_line(struct firmware_work *w, const struct evdata *d, en
 		return ERR(E_OK);
 	if (kind == EVDATA_TEXT_STUB_SECTION)
 		w->section_is_command_line = bytes_eq(buf_bytes(&w->text), BYTES_LIT(".cmdline"));
-	else if (line_of(kind, buf_bytes(&w->text), &line))
+	else if (boot_event_command_line(kind, buf_bytes(&w->text), &line))
 		*ret = judge_text(w, line);
 	return ERR(E_OK);
 }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "firmware-measure/evdata_show.h"
 #include "firmware-measure/replay.h"
 #include "verifier/appraise/platform_judge.h"
 
@@ -119,28 +120,6 @@ static void judge_registers(struct firmware_work *w, const struct replay *r)
 	}
 }
 
-/* What every boot does: it says nothing that a rule could judge, and evlog_check.h looks at its place and value. */
-static bool is_structure(const struct evdata *d)
-{
-	static const char *const actions[] = {
-		"Calling EFI Application from Boot Option",
-		"Returning from EFI Application from Boot Option",
-		"Exit Boot Services Invocation",
-		"Exit Boot Services Returned with Success",
-	};
-	const struct evlog_event *ev = d->ev;
-	uint32_t value;
-
-	if (ev->type == EV_SEPARATOR)
-		return ev->pcr <= 7 && !failed(evdata_separator(d, &value)) && value == 0;
-	if (ev->type != EV_EFI_ACTION || d->cover != EVDATA_COVER_ALL || (ev->pcr != 4 && ev->pcr != 5))
-		return false;
-	for (size_t i = 0; i < array_len(actions); i++)
-		if (bytes_eq(ev->data, bytes_str(actions[i])))
-			return true;
-	return false;
-}
-
 static bool in_events(const struct platform_firmware *f, const struct evlog_event *ev, struct bytes digest)
 {
 	for (size_t i = 0; i < f->n_events; i++)
@@ -197,7 +176,7 @@ static struct err rule_of_class(struct firmware_work *w, const struct evdata *d,
 	const struct platform_firmware *f = w->rules;
 	const struct evlog_event *ev = d->ev;
 
-	if (is_structure(d)) {
+	if (boot_event_structural(d)) {
 		*ret_rule = FIRMWARE_RULE_STRUCTURE;
 		*ret = RULING_APPROVED;
 		return ERR(E_OK);
@@ -223,34 +202,62 @@ static struct err rule_of_class(struct firmware_work *w, const struct evdata *d,
 	return ERR(E_OK);
 }
 
+/* The first approved line, as an example of what was expected. */
+static void expect_line(const struct firmware_work *w, struct platform_failure *f)
+{
+	for (size_t i = 0; i < w->rules->n_command_lines; i++) {
+		if (w->rules->command_lines[i].exact != NULL) {
+			PSAY(f->expected, "%s", w->rules->command_lines[i].exact);
+			return;
+		}
+	}
+}
+
+/* What the event is about, in words: of the text where the digest covers it, else what the log calls it. */
+static void describe(const struct evlog_event *ev, const struct evdata *d, char *to, size_t size)
+{
+	cleanup_buf struct buf words = BUF_INIT(64 * KIB);
+	enum evdata_text kind;
+	const char *text;
+
+	to[0] = '\0';
+	if (d != NULL && !failed(evdata_text(d, &kind, &words))) {
+		platform_say(to, size, "%s", log_quote(buf_bytes(&words)));
+		return;
+	}
+	buf_clear(&words);
+	if (!failed(evdata_show(ev, &words)) && !failed(buf_cstr(&words, &text)))
+		platform_say(to, size, "the log calls it %s", text);
+}
+
 static void fail_undecided(struct firmware_work *w, const struct evlog_event *ev, struct bytes digest,
 			   const struct evdata *d, enum firmware_rule rule)
 {
-	cleanup_buf struct buf words = BUF_INIT(4 * KIB);
-	const char *type = evlog_type_name(ev->type), *text = "";
+	const char *type = evlog_type_name(ev->type);
 	bool compared = (w->j->compared_mask & BIT(ev->pcr)) != 0;
-	char hex[2 * DIGEST_MAX + 1] = "";
+	bool line = w->strict && rule == FIRMWARE_RULE_COMMAND_LINES;
+	char hex[2 * DIGEST_MAX + 1] = "", words[120];
 	struct platform_failure *f = firmware_fail(w, "P-profile",
 						   !compared   ? "firmware.pcrs"
 						   : w->strict ? rule_names[rule]
 							       : "firmware.unknown_events",
 						   "");
-	enum evdata_text kind;
 
 	if (failed(hex_encode(digest, hex, sizeof(hex))))
 		hex[0] = '\0';
-	/* Words only where the digest covers them. */
-	if (d != NULL && !failed(evdata_text(d, &kind, &words)) && !failed(buf_cstr(&words, &text)))
-		text = log_quote(bytes_str(text));
-	if (type != NULL)
-		PSAY(f->subject, "event %zu, PCR %u, %s", ev->index, ev->pcr, type);
-	else
-		PSAY(f->subject, "event %zu, PCR %u, type 0x%08x", ev->index, ev->pcr, ev->type);
-	if (compared)
-		PSAY(f->expected, "a rule of the profile that approves it");
-	else
+	PSAY(f->subject, "%sevent %zu, PCR %u, %s", line ? "kernel command line, " : "", ev->index, ev->pcr,
+	     type != NULL ? type : "unknown type");
+	if (!compared)
 		PSAY(f->expected, "a register that the profile compares, or ignores with a reason");
-	PSAY(f->seen, "%.120s%s%s", hex, text[0] == '\0' ? "" : " ", text);
+	else
+		PSAY(f->expected, "a rule of the profile that approves it");
+	if (line) {
+		expect_line(w, f);
+		PSAY(f->seen, "another line, of which the log holds the digest only: %.64s", hex);
+		return;
+	}
+	describe(ev, d, words, sizeof(words));
+	PSAY(f->seen, "%.64s%s%s", hex, words[0] == '\0' ? "" : ", ", words);
 }
 
 static void notice_initrd(struct firmware_work *w, const struct evdata *d)

@@ -3,6 +3,7 @@
 #ifndef ASSAY_VERIFIER_PLATFORM_JUDGE_H
 #define ASSAY_VERIFIER_PLATFORM_JUDGE_H
 
+#include "firmware-measure/boot_event.h"
 #include "firmware-measure/evlog_check.h"
 #include "verifier/appraise/platform_firmware.h"
 
@@ -19,14 +20,7 @@ struct firmware_work {
 	bool strict;                  /* this event is of a class that a rule decides alone: only an exact digest in
 					 "events" can approve it beside that rule, whatever unknown_events says */
 	size_t n_hashed;              /* exact command lines hashed: 0 or all of them */
-	struct line_digests *hashed;  /* owned */
-};
-
-/* How an exact command line looks where only its digest is in the log. */
-#define LINE_FORMS 3
-struct line_digests {
-	struct digest utf16;               /* load options: UTF-16 with its NUL */
-	struct digest section[LINE_FORMS]; /* .cmdline of a UKI: as it is, with a NUL, with a line break */
+	struct boot_line *hashed;           /* owned */
 };
 
 enum ruling {
