@@ -71,6 +71,11 @@ def test_N3_ecc_ek(lab):
 	h.approve("ecc-host")
 	r = h.attest()
 	equal(r["state"], "VERIFIED", "state of a host with an ECC EK")
+	for host in (h.id, rsa["host"]):
+		lab.ctl("hosts", "remove", host)
+	lab.withdraw("host", "ecc-host")
+	lab.harness("reset", "--index", str(SPARE))
+	lab.boot_measurements(SPARE)
 
 
 def test_N1_ecc_ek_without_certificate(lab):

@@ -335,7 +335,7 @@ def test_X1_claims_in_another_form_though_signed(lab):
 		return cbor(Pairs(sorted(c.items())[::-1]))
 
 	def unknown(c):
-		return cbor(c | {11: 1})
+		return cbor(c | {12: 1})
 
 	def long_head(c):
 		good = cbor(c)
