@@ -102,11 +102,11 @@ def test_X2_evidence_of_64_mib(lab):
 def test_X2_every_route_has_its_limit(lab):
 	"""One byte above the limit."""
 	for path, media, limit in (("/v1/challenge", JSON, 64 << 10), ("/v1/token", L.MEDIA_FORM, 64 << 10),
-				   ("/v1/introspect", L.MEDIA_FORM, 64 << 10), ("/v1/attest", MEDIA_EVIDENCE, 4 * MIB)):
+				   ("/v1/introspect", L.MEDIA_FORM, 64 << 10), ("/v1/attest", MEDIA_EVIDENCE, 6 * MIB)):
 		answer = raw(lab, head("POST", path, "Content-Type: " + media, "Content-Length: %d" % (limit + 1)))
 		equal(status_of(answer), 413, "status of " + path)
 	with lab.client() as c:
-		refused(c.post("/v1/attest", bytes(4 * MIB), MEDIA_EVIDENCE), 400)
+		refused(c.post("/v1/attest", bytes(6 * MIB), MEDIA_EVIDENCE), 400)
 	still_good(lab)
 
 
