@@ -12,6 +12,7 @@
 #ifndef ASSAY_VERIFIER_APPRAISE_H
 #define ASSAY_VERIFIER_APPRAISE_H
 
+#include "verifier/appraise/allowlists.h"
 #include "verifier/appraise/nonce.h"
 #include "verifier/appraise/reference.h"
 #include "verifier/appraise/verdict.h"
@@ -25,6 +26,7 @@ struct appraisal {
 	const struct host_record *host;
 	const struct host_state *state;
 	const struct reference *reference;
+	const struct allowlists *allowlists; /* that platform documents may name; NULL: none */
 	int64_t now_s;
 };
 

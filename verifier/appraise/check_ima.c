@@ -208,16 +208,37 @@ static struct err matched(struct walk *k)
 	return keep(k, &at);
 }
 
+/* The files that the document names; false where one is not held, for a rule that cannot be asked approves nothing. */
+static bool find_lists(struct work *w, const struct ima_allowlist *lists[DOCUMENT_MAX_LIST])
+{
+	const struct platform_ima *m = rules_of(w);
+	struct attest_failure *f;
+
+	for (size_t i = 0; i < m->n_allowlists; i++) {
+		lists[i] = allowlists_find(w->in->allowlists, m->allowlists[i]);
+		if (lists[i] != NULL)
+			continue;
+		f = work_fail(w, ROW_IMA, w->platform->name);
+		SAY(f->expected, "allowlist %s, which the document names", HEX(BYTES_ARR(m->allowlists[i])));
+		SAY(f->seen, "this verifier holds no such file (assay-verifier --allowlists)");
+		return false;
+	}
+	return true;
+}
+
 static struct err replay(struct work *w)
 {
+	const struct ima_allowlist *lists[DOCUMENT_MAX_LIST];
 	struct walk k = {
 		.w = w,
-		.input = { .profile = &w->platform->profile, .bank = w->bank, .pcr_mask = w->v->pcr_mask,
+		.input = { .profile = &w->platform->profile, .allowlists = lists, .bank = w->bank, .pcr_mask = w->v->pcr_mask,
 			   .pcr = w->v->pcr },
 	};
 	bool read;
 	struct err e;
 
+	if (!find_lists(w, lists))
+		return ERR(E_OK);
 	if (failed(e = begin(&k)) || failed(e = walk(&k, &read)))
 		return e;
 	if (!read)
@@ -240,13 +261,6 @@ struct err row_ima(struct work *w)
 		f = work_fail(w, ROW_IMA, "");
 		SAY(f->expected, "the IMA list, and the claim where it begins");
 		SAY(f->seen, "none: does the host's kernel measure (IMA), and can assay-attest read its list?");
-		return ERR(E_OK);
-	}
-	/* Nobody hands files of digests to appraisal yet, and a rule that cannot be asked approves nothing. */
-	if (rules_of(w)->n_allowlists > 0) {
-		f = work_fail(w, ROW_IMA, w->platform->name);
-		SAY(f->expected, "rules that this verifier can ask: digests or signers");
-		SAY(f->seen, "ima.allowlists, of which it holds no file");
 		return ERR(E_OK);
 	}
 	if (w->claims.ima_offset > 0 && !goes_on(w)) {

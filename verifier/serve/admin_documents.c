@@ -55,6 +55,8 @@ static struct err take(struct verifier *v, const struct request *q, bool withdra
 			   document_kind_name(d->kind));
 		return ERR(E_PEER_UNSUPPORTED);
 	}
+	if (failed(e = allowlists_need(v, d, &ret->why)))
+		return e;
 	u.d = d;
 	u.keyid = v->operators.v[by].keyid;
 	e = store_write(v->store, add_txn, &u);

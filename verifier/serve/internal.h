@@ -18,6 +18,7 @@
 struct policy {
 	atomic_uint refs;
 	struct reference *reference;
+	struct allowlists lists;          /* a copy of the table; the verifier keeps the lists open */
 	uint8_t digest[32];
 	uint64_t generation;
 };
@@ -39,6 +40,7 @@ struct verifier {
 
 	pthread_mutex_t change;           /* one change of documents, operators or anchors at a time */
 	struct operators operators;       /* guarded by change */
+	struct allowlists lists;          /* guarded by change; only grows, so that snapshots may borrow */
 
 	pthread_mutex_t lock;             /* the two pointers below */
 	struct policy *policy;
@@ -64,6 +66,16 @@ DEFINE_CLEANUP(struct anchors, cleanup_anchors_, anchors_release)
 /* Reads documents or anchors from the store and puts them into place. With v->change held. */
 must_check struct err policy_load(struct verifier *v, struct reason *reterr);
 must_check struct err anchors_load(struct verifier *v, struct reason *reterr);
+/*
+ * allowlists.c, with v->change held: opens the files of the folder that are not
+ * open yet; makes sure that all are there that a document names
+ * (E_AUTH_UNKNOWN, with the digest of the one that is not).
+ */
+must_check struct err allowlists_load(struct verifier *v, struct reason *reterr);
+must_check struct err allowlists_need(struct verifier *v, const struct document *d, struct reason *reterr);
+/* A copy of the table, whose array is the caller's to free. */
+must_check struct err allowlists_copy(const struct verifier *v, struct allowlists *ret);
+void allowlists_done(struct verifier *v);
 /* Operators file to *ret; a missing file is an empty list. */
 must_check struct err operators_load(const char *path, struct operators *ret, struct reason *reterr);
 /* Ends what rests on documents that the operators of v no longer stand for. With v->change held. */

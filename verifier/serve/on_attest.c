@@ -122,6 +122,7 @@ static struct err decide(struct verifier *v, const struct request *q, const stru
 		.host = row->record,
 		.state = &row->state,
 		.reference = p->reference,
+		.allowlists = &p->lists,
 		.now_s = q->now_s,
 	};
 	struct err e;

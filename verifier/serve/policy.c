@@ -23,6 +23,7 @@ void policy_release(struct policy *p)
 	if (p == NULL || atomic_fetch_sub(&p->refs, 1) > 1)
 		return;
 	reference_release(p->reference);
+	free(p->lists.v);
 	free(p);
 }
 
@@ -46,6 +47,7 @@ void anchors_release(struct anchors *a)
 }
 
 struct document_array {
+	struct verifier *verifier;
 	const struct operators *operators;
 	const char *realm;
 	struct document **v;
@@ -102,6 +104,11 @@ static struct err take_document(void *ctx, struct bytes envelope, const char *ke
 			    why.text);
 		return ERR(E_OK);
 	}
+	if (undecided(e = allowlists_need(a->verifier, d, &why)))
+		return e;
+	/* It stays in force: what it is needed for is refused until the file is there. */
+	if (failed(e))
+		log_warning("document %s %s serial %llu: %s", kind, name, (unsigned long long)serial, why.text);
 	if (strcmp(document_kind_name(d->kind), kind) != 0 || strcmp(d->name, name) != 0 || d->serial != serial)
 		return ERR(E_LOCAL_STORE);
 	return document_array_add(a, &d);
@@ -109,7 +116,7 @@ static struct err take_document(void *ctx, struct bytes envelope, const char *ke
 
 struct err policy_load(struct verifier *v, struct reason *reterr)
 {
-	cleanup_document_array struct document_array docs = { .operators = &v->operators, .realm = v->c.realm };
+	cleanup_document_array struct document_array docs = { .verifier = v, .operators = &v->operators, .realm = v->c.realm };
 	cleanup_policy struct policy *p = calloc(1, sizeof(*p)), *old = NULL;
 	struct err e;
 
@@ -117,7 +124,7 @@ struct err policy_load(struct verifier *v, struct reason *reterr)
 		return ERR(E_LOCAL_MEMORY);
 	atomic_init(&p->refs, 1);
 	if (failed(e = store_documents(v->store, take_document, &docs, &p->generation)) ||
-	    failed(e = reference_new(docs.v, docs.n, &p->reference))) {
+	    failed(e = allowlists_copy(v, &p->lists)) || failed(e = reference_new(docs.v, docs.n, &p->reference))) {
 		reason_set(reterr, "the operators' documents cannot be loaded: %s", err_text(e));
 		return e;
 	}

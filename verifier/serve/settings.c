@@ -31,6 +31,7 @@ static const struct setting {
 	{ "admin_socket", TEXT, AT(admin_socket), 0, "PATH", "Unix socket for assayctl" },
 	{ "state_dir", TEXT, AT(state_dir), 0, "DIR", "database and keys" },
 	{ "operators_file", TEXT, AT(operators_file), 0, "FILE", "keys of the operators" },
+	{ "allowlists", TEXT, AT(allowlists), 0, "DIR", "files of approved digests that platform documents name" },
 	{ "tls_cert_file", TEXT, AT(tls_cert_file), 0, "FILE", "certificate chain, PEM" },
 	{ "tls_key_file", TEXT, AT(tls_key_file), 0, "FILE", "its private key, PEM, mode 0600" },
 	{ "dev", SWITCH, AT(dev), 0, NULL, "make a CA and a certificate in the state folder" },

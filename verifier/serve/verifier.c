@@ -67,6 +67,7 @@ static struct err load_all(struct verifier *v, struct reason *reterr)
 	struct err e;
 
 	if (failed(e = operators_load(v->c.operators_file, &v->operators, reterr)) ||
+	    failed(e = allowlists_load(v, reterr)) ||
 	    failed(e = operators_enforce(v, reterr)) || failed(e = policy_load(v, reterr)) ||
 	    failed(e = anchors_load(v, reterr)) || failed(e = store_time_high(v->store, &high)))
 		return e;
@@ -105,6 +106,7 @@ void verifier_free(struct verifier *v)
 	store_close(v->store);
 	policy_release(v->policy);
 	anchors_release(v->anchors);
+	allowlists_done(v);
 	operators_done(&v->operators);
 	host_record_free(v->decoy);
 	key_free(v->signer);

@@ -19,6 +19,7 @@ struct verifier_config {
 	const char *admin_socket;         /* /run/assay/verifier.sock */
 	const char *state_dir;            /* /var/lib/assay/verifier */
 	const char *operators_file;
+	const char *allowlists;           /* folder of files that platform documents name, or NULL */
 	const char *tls_cert_file, *tls_key_file;
 	bool dev;                         /* make a CA, TLS key and certificate in the state folder */
 	bool allow_no_ek_certificate;     /* a TPM without one may enrol, and is judged as such */
