@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A platform document and what it judges: the predicate as JSON text, a NUL,
+ * one byte, then a firmware log or, after 'I', an IMA list.
+ */
+#include <string.h>
+
+#include "firmware-measure/replay.h"
+#include "tests/fuzz/fuzz.h"
+#include "verifier/appraise/document.h"
+#include "verifier/appraise/platform_firmware.h"
+#include "verifier/appraise/platform_ima.h"
+
+static struct document *read_document(struct bytes text)
+{
+	cleanup_buf struct buf payload = BUF_INIT(LIMIT_DOCUMENT);
+	cleanup_json json_t *predicate = NULL;
+	struct document *d = NULL;
+	struct reason why = { "" };
+
+	if (failed(json_parse(text, LIMIT_DOCUMENT, &predicate, &why)) ||
+	    failed(document_statement(predicate, &payload, &why)))
+		return NULL;
+	if (failed(document_parse(buf_bytes(&payload), "example", &d, &why)))
+		fuzz_must(d == NULL);
+	return d;
+}
+
+static void judge_firmware(const struct document *d, struct bytes raw)
+{
+	static struct firmware_judgement j, other;
+	struct firmware_input in = { d->profile.firmware, d->profile.measurer, d->bank, raw, 0xffffff, NULL };
+	struct digest quoted[LIMIT_PCRS];
+	struct evlog log;
+	struct replay r = { 0 };
+	size_t n;
+
+	for (size_t i = 0; i < LIMIT_PCRS; i++)
+		quoted[i] = (struct digest){ .n = (uint8_t)digest_alg(d->bank)->size };
+	if (!failed(evlog_open(raw, &log, NULL)) && !failed(replay_log(&log, d->bank, &r, NULL)))
+		(void)memcpy(quoted, r.pcr, sizeof(quoted));
+	in.pcr = quoted;
+	fuzz_must(!failed(platform_firmware_judge(&in, &j)));
+	fuzz_must(j.passed == (j.n_failures == 0));
+	fuzz_must((j.compared_mask & ~d->profile.firmware->pcr_mask) == 0);
+	n = j.n_undecided + j.n_ignored;
+	for (size_t i = 0; i < N_FIRMWARE_RULES; i++)
+		n += j.decided[i];
+	fuzz_must(n == j.n_events);
+	if (!j.passed)
+		return;
+	/* Each register that was compared counts, and no other. */
+	for (uint32_t pcr = 0; pcr < LIMIT_PCRS; pcr++) {
+		quoted[pcr].v[0] ^= 1;
+		fuzz_must(!failed(platform_firmware_judge(&in, &other)));
+		quoted[pcr].v[0] ^= 1;
+		fuzz_must(other.passed == ((d->profile.firmware->pcr_mask >> pcr & 1) == 0));
+	}
+}
+
+static void keep(struct platform_ima_state *s)
+{
+	cleanup_buf struct buf b = BUF_INIT(PLATFORM_IMA_STATE_MAX), again = BUF_INIT(PLATFORM_IMA_STATE_MAX);
+	static struct platform_ima_state read;
+
+	fuzz_must(!failed(platform_ima_encode(s, &b)));
+	fuzz_must(!failed(platform_ima_decode(buf_bytes(&b), &read)));
+	fuzz_must(!failed(platform_ima_encode(&read, &again)));
+	fuzz_must(bytes_eq(buf_bytes(&b), buf_bytes(&again)));
+	*s = read;
+}
+
+static void judge_ima(const struct document *d, struct bytes raw)
+{
+	static struct platform_ima_state s;
+	static struct ima_judgement j;
+	struct digest quoted[LIMIT_PCRS] = { 0 };
+	const struct ima_input in = { &d->profile, NULL, d->bank, 0, quoted };
+	cleanup_imalog struct imalog log;
+	struct ima_entry ent;
+	uint64_t n = 0, all;
+	bool more = false;
+
+	imalog_init(&log, imalog_form_of(raw), IMALOG_LITTLE_ENDIAN);
+	fuzz_must(!failed(imalog_feed(&log, raw)));
+	s = (struct platform_ima_state){ 0 };
+	while (!failed(imalog_next(&log, &ent, &more, NULL)) && !more) {
+		fuzz_must(!failed(platform_ima_add(&in, &ent, &s)));
+		if (n++ % 3 == 0)
+			keep(&s);
+	}
+	all = s.n_failed;
+	for (size_t i = 0; i < N_IMA_RULES; i++)
+		all += s.decided[i];
+	fuzz_must(s.n_entries == n && all == n);
+	platform_ima_conclude(&in, &s, &j);
+	fuzz_must(!j.passed || (j.n_failures == 0 && s.n_failed == 0));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static struct platform_ima_state s;
+	const uint8_t *nul = n == 0 ? NULL : memchr(data, 0, n);
+	cleanup_document struct document *d = NULL;
+	size_t at = nul == NULL ? n : (size_t)(nul - data);
+	struct bytes rest;
+
+	if (!failed(platform_ima_decode(BYTES(data, n), &s)))
+		keep(&s);
+	if (n - at < 2)
+		return 0;
+	rest = BYTES(data + at + 2, n - at - 2);
+	d = read_document(BYTES(data, at));
+	if (d == NULL || d->kind != DOCUMENT_PLATFORM)
+		return 0;
+	if (data[at + 1] == 'I' && d->profile.ima != NULL && d->profile.ima->n_allowlists == 0)
+		judge_ima(d, rest);
+	else if (data[at + 1] != 'I' && d->profile.firmware != NULL)
+		judge_firmware(d, rest);
+	return 0;
+}
