@@ -6,9 +6,8 @@
 
 #include "base/wr.h"
 #include "firmware-measure/ima_sign.h"
+#include "tests/support/chain_fixture.h"
 #include "tests/support/ima_list.h"
-
-#define NOW_S INT64_C(1800000000)
 
 static const uint8_t file_a[32] = { 0xa1 }, file_b[32] = { 0xb1 };
 static struct key *rsa, *p256, *p384, *other;
@@ -183,21 +182,21 @@ static void i6_unknown_key(void **state)
 static void i6_weak_hash(void **state)
 {
 	struct spec sha1 = { 3, 2, 2, rsa, keys[0].id, DIGEST_SHA1 }, s = { 3, 2, 4, rsa, keys[0].id, DIGEST_SHA256 };
-	cleanup_buf struct buf weak = BUF_INIT(KIB), good = BUF_INIT(KIB);
+	cleanup_buf struct buf weak = BUF_INIT(KIB), sound = BUF_INIT(KIB);
 	size_t key;
 
 	(void)state;
 	make(&sha1, BYTES(file_a, 20), &weak);
 	assert_int_equal(judge("sha1", BYTES(file_a, 20), buf_bytes(&weak), &key), IMA_SIGNED_WEAK);
-	make(&s, BYTES_ARR(file_a), &good);
-	assert_int_equal(judge("sha1", BYTES(file_a, 20), buf_bytes(&good), &key), IMA_SIGNED_WEAK);
-	good.p[2] = 5; /* says SHA-384 */
-	assert_int_equal(judge("sha256", BYTES_ARR(file_a), buf_bytes(&good), &key), IMA_SIGNED_OTHER);
-	good.p[2] = 1; /* MD5 */
-	assert_int_equal(judge("sha256", BYTES_ARR(file_a), buf_bytes(&good), &key), IMA_SIGNED_FORM);
-	good.p[2] = 4;
-	assert_int_equal(judge("md5", BYTES(file_a, 16), buf_bytes(&good), &key), IMA_SIGNED_OTHER);
-	assert_int_equal(judge("sha256", BYTES_ARR(file_a), buf_bytes(&good), &key), IMA_SIGNED_GOOD);
+	make(&s, BYTES_ARR(file_a), &sound);
+	assert_int_equal(judge("sha1", BYTES(file_a, 20), buf_bytes(&sound), &key), IMA_SIGNED_WEAK);
+	sound.p[2] = 5; /* says SHA-384 */
+	assert_int_equal(judge("sha256", BYTES_ARR(file_a), buf_bytes(&sound), &key), IMA_SIGNED_OTHER);
+	sound.p[2] = 1; /* MD5 */
+	assert_int_equal(judge("sha256", BYTES_ARR(file_a), buf_bytes(&sound), &key), IMA_SIGNED_FORM);
+	sound.p[2] = 4;
+	assert_int_equal(judge("md5", BYTES(file_a, 16), buf_bytes(&sound), &key), IMA_SIGNED_OTHER);
+	assert_int_equal(judge("sha256", BYTES_ARR(file_a), buf_bytes(&sound), &key), IMA_SIGNED_GOOD);
 }
 
 static void header_forms(void **state)
@@ -250,6 +249,13 @@ static struct err learn(struct bytes buf, const char *template, const struct cer
 	return ima_key_learn(&ent, 1, cas, now_s, ret, id, NULL);
 }
 
+/* Without the extensions that would say what the key may do. */
+static void not_a_ca(X509 *x)
+{
+	chain_drop_ext(x, NID_basic_constraints);
+	chain_drop_ext(x, NID_key_usage);
+}
+
 /* I7: a key in the list counts when a CA of the policy signed it; not by itself, not outside its dates, not by a leaf.
  */
 static void i7_learned_keys(void **state)
@@ -278,6 +284,27 @@ static void i7_learned_keys(void **state)
 	assert_null(k);
 }
 
+/* I7: names and key ids say that a CA signed it; the signature does not, or with SHA-1, or the CA is none. */
+static void i7_forged_certificates(void **state)
+{
+	cleanup_cert struct cert *ca = issue("ca", true, rsa, NULL, rsa), *leaf = issue("signer", false, p256, ca, rsa);
+	cleanup_cert struct cert *forged = NULL;
+	cleanup_cert struct cert *weak = chain_resign(leaf, rsa, EVP_sha1(), NULL);
+	cleanup_cert struct cert *again = chain_resign(leaf, rsa, EVP_sha256(), NULL);
+	cleanup_cert struct cert *no_ca = chain_resign(ca, rsa, EVP_sha256(), not_a_ca);
+	cleanup_key struct key *k = NULL, *forger = NULL;
+	uint8_t id[IMA_KEY_ID_SIZE] = { 0 };
+
+	(void)state;
+	assert_ok(key_generate(KEY_RSA, &forger)); /* of the CA's kind: another would be told by the algorithm */
+	forged = chain_resign(leaf, forger, EVP_sha256(), NULL);
+	assert_err(learn(cert_der(forged), "ima-buf", ca, NOW_S, &k, id), E_AUTH_CERTIFICATE);
+	assert_err(learn(cert_der(weak), "ima-buf", ca, NOW_S, &k, id), E_AUTH_CERTIFICATE);
+	assert_err(learn(cert_der(leaf), "ima-buf", no_ca, NOW_S, &k, id), E_AUTH_CERTIFICATE);
+	assert_null(k);
+	assert_ok(learn(cert_der(again), "ima-buf", ca, NOW_S, &k, id));
+}
+
 /* The end of SHA-1 over the generator of P-256, computed with another implementation. */
 static void key_ids(void **state)
 {
@@ -298,8 +325,13 @@ static void key_ids(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(i6_good),      cmocka_unit_test(i6_other_file), cmocka_unit_test(i6_unknown_key),
-		cmocka_unit_test(i6_weak_hash), cmocka_unit_test(header_forms),  cmocka_unit_test(i7_learned_keys),
+		cmocka_unit_test(i6_good),
+		cmocka_unit_test(i6_other_file),
+		cmocka_unit_test(i6_unknown_key),
+		cmocka_unit_test(i6_weak_hash),
+		cmocka_unit_test(header_forms),
+		cmocka_unit_test(i7_learned_keys),
+		cmocka_unit_test(i7_forged_certificates),
 		cmocka_unit_test(key_ids),
 	};
 
