@@ -8,11 +8,11 @@
 #include <time.h>
 #include <tss2/tss2_tpm2_types.h>
 
+#include "base/cleanup.h"
 #include "base/rd.h"
 
 #define MAGIC 0x4153534159444c4eull
 #define HANDLES_MAX 4
-#define FDS_MAX 256 /* descriptors among which the new socket is looked for */
 
 static bool is_stream(int fd)
 {
@@ -34,18 +34,22 @@ static bool makes_key(struct bytes command)
 	return code == TPM2_CC_CreatePrimary || code == TPM2_CC_Create || code == TPM2_CC_CreateLoaded;
 }
 
-/* Transmits, and finds the socket that was opened for it, if one was. */
+/* The descriptor that the next one opened will be; -1 where none can be. */
+static int next_fd(void)
+{
+	cleanup_fd int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	return fd;
+}
+
+/* Transmits, and finds the socket that was opened for it, if one was: it has the lowest number that was free. */
 static TSS2_RC transmit_and_watch(struct tpm_tcti *t, size_t n, const uint8_t *command)
 {
-	bool before[FDS_MAX];
-	TSS2_RC rc;
+	int fd = next_fd();
+	TSS2_RC rc = Tss2_Tcti_Transmit(t->next, n, command);
 
-	for (int fd = 0; fd < FDS_MAX; fd++)
-		before[fd] = fcntl(fd, F_GETFD) >= 0;
-	rc = Tss2_Tcti_Transmit(t->next, n, command);
-	for (int fd = 0; t->fd < 0 && fd < FDS_MAX; fd++)
-		if (!before[fd] && is_stream(fd))
-			t->fd = fd;
+	if (fd >= 0 && is_stream(fd))
+		t->fd = fd;
 	return rc;
 }
 
