@@ -11,9 +11,18 @@
 
 #define MAGIC "ASSAYIMA"
 #define VERSION 1
-/* Digests per pattern of leading bits: a look-up then touches two or three cache lines of the file. */
-#define PER_BUCKET_LOG2 3
+/*
+ * Digests per pattern of leading bits: few, so that a guess by the bits behind
+ * is off by two or three; not fewer, so that the index stays in a cache and
+ * only the file has to be waited for.
+ */
+#define PER_PATTERN_LOG2 5
 #define INDEX_BITS_MAX 26
+/* Longest run of digests that is walked one by one. */
+#define RUN_MAX 256
+/* Bytes on each side of the guess that are asked for ahead. */
+#define AHEAD 64
+#define CACHE_LINE 64
 
 struct ima_allowlist {
 	const uint8_t *map;
@@ -174,8 +183,8 @@ static struct err index_build(struct ima_allowlist *a, struct reason *reterr)
 {
 	size_t next = 0;
 
-	a->bits = 8;
-	while (a->bits < INDEX_BITS_MAX && a->count >> (a->bits + PER_BUCKET_LOG2) != 0)
+	a->bits = 4;
+	while (a->bits < INDEX_BITS_MAX && a->count >> (a->bits + PER_PATTERN_LOG2) != 0)
 		a->bits++;
 	a->index = calloc(index_len(a->bits), sizeof(a->index[0]));
 	if (a->index == NULL)
@@ -212,26 +221,96 @@ struct err ima_allowlist_open(int dir_fd, const char *path, struct ima_allowlist
 	return ERR(E_OK);
 }
 
-bool ima_allowlist_has(const struct ima_allowlist *a, const struct ima_digest *d)
+/* Eight bytes as a number, so that most comparisons need no call. */
+static uint64_t lead(const uint8_t *d)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < 8; i++)
+		v = v << 8 | d[i];
+	return v;
+}
+
+static bool comparable(const struct ima_allowlist *a, const struct ima_digest *d)
+{
+	return d->kind == a->kind && d->alg == a->alg && d->value.n == a->size;
+}
+
+/* Where among the digests lo..hi-1 (not none) that share the leading bits this one would stand if they were evenly
+ * spread. */
+static size_t guess(const struct ima_allowlist *a, const uint8_t *d, size_t lo, size_t hi)
+{
+	uint64_t behind = lead(d) << a->bits >> 32; /* the 32 bits behind the pattern */
+
+	return lo + (size_t)((hi - lo) * behind >> 32);
+}
+
+static int compare(const struct ima_allowlist *a, const uint8_t *d, size_t i)
+{
+	uint64_t x = lead(d), y = lead(digest_at(a, i));
+
+	return x != y ? (x < y ? -1 : 1) : memcmp(d, digest_at(a, i), a->size);
+}
+
+/* Digests are evenly spread unless somebody chose them: only then is a pattern's run long, and halved first. */
+static void narrow(const struct ima_allowlist *a, const uint8_t *d, size_t *lo, size_t *hi)
+{
+	while (*hi - *lo > RUN_MAX) {
+		size_t mid = *lo + (*hi - *lo) / 2;
+
+		if (compare(a, d, mid) < 0)
+			*hi = mid;
+		else
+			*lo = mid;
+	}
+}
+
+/* The lines around the guess: asked for together they take the time of one. */
+static void ask_for(const struct ima_allowlist *a, size_t i)
+{
+	size_t at = i * a->size, from = at > AHEAD ? at - AHEAD : 0, end = a->count * a->size;
+
+	for (size_t off = from; off <= at + AHEAD && off < end; off += CACHE_LINE)
+		__builtin_prefetch(a->first + off);
+}
+
+void ima_allowlist_prefetch(const struct ima_allowlist *a, const struct ima_digest *d)
 {
 	size_t lo, hi;
 	uint32_t p;
 
-	if (d->kind != a->kind || d->alg != a->alg || d->value.n != a->size)
-		return false;
+	if (!comparable(a, d))
+		return;
 	p = pattern(a, d->value.p);
 	lo = a->index[p];
 	hi = a->index[p + 1];
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int order = memcmp(d->value.p, digest_at(a, mid), a->size);
+	if (lo < hi)
+		ask_for(a, guess(a, d->value.p, lo, hi));
+}
 
-		if (order == 0)
-			return true;
-		if (order < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return false;
+bool ima_allowlist_has(const struct ima_allowlist *a, const struct ima_digest *d)
+{
+	const uint8_t *v = d->value.p;
+	size_t lo, hi, i;
+	uint32_t p;
+	int order;
+
+	if (!comparable(a, d))
+		return false;
+	p = pattern(a, v);
+	lo = a->index[p];
+	hi = a->index[p + 1];
+	narrow(a, v, &lo, &hi);
+	if (lo >= hi)
+		return false;
+	i = guess(a, v, lo, hi);
+	ask_for(a, i);
+	order = compare(a, v, i);
+	if (order > 0)
+		while (order > 0 && ++i < hi)
+			order = compare(a, v, i);
+	else
+		while (order < 0 && i-- > lo)
+			order = compare(a, v, i);
+	return order == 0;
 }

@@ -13,7 +13,7 @@
  *
  * Numbers are big endian; nothing follows. Opening reads the file once: it is
  * refused unless every digest is above the one before. A second table, of
- * about half a byte per digest, says where each leading bit pattern begins;
+ * at most a quarter of a byte per digest, says where each leading bit pattern begins;
  * a look-up then compares a few neighbours. Digests with chosen leading bits
  * make a look-up logarithmic, never linear.
  *
@@ -54,6 +54,13 @@ must_check struct err ima_allowlist_sha256(const struct ima_allowlist *a, uint8_
 
 /* True where the digest is of the list's kind and algorithm, and in it. */
 bool ima_allowlist_has(const struct ima_allowlist *a, const struct ima_digest *d);
+
+/*
+ * Asks for the memory that ima_allowlist_has() will read. In a list of this
+ * size it is in no cache: called before an entry is hashed, the wait is over
+ * when the hashes are.
+ */
+void ima_allowlist_prefetch(const struct ima_allowlist *a, const struct ima_digest *d);
 
 /* Puts a list together in memory. */
 struct ima_allowlist_builder {
