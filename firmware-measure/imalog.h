@@ -158,6 +158,15 @@ must_check struct err imalog_end(const struct imalog *l);
  */
 enum imalog_form imalog_form_of(struct bytes start);
 
+/*
+ * Whether a kernel knows a template by this name ("ima-ng"), unlike a list of
+ * fields. No hash covers the name: whoever holds the list can call an entry's
+ * fields something else, for instance a measured buffer a digest. Among the
+ * named ones digest and name stand first and are the same whatever the name,
+ * or do not parse.
+ */
+bool ima_template_named(struct bytes name);
+
 /* Name of a field ("d-ng"); static, NULL for N_IMA_FIELDS and above. */
 const char *ima_field_name(enum ima_field_id id);
 

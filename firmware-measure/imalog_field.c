@@ -79,6 +79,14 @@ static bool fields_split(struct bytes list, struct imalog_template *t)
 	return true;
 }
 
+bool ima_template_named(struct bytes name)
+{
+	for (size_t i = 0; i < sizeof(templates) / sizeof(templates[0]); i++)
+		if (bytes_eq(bytes_str(templates[i].name), name))
+			return true;
+	return false;
+}
+
 void ima_template_find(struct imalog *l, struct bytes name)
 {
 	struct imalog_template *t = &l->template;

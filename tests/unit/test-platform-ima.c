@@ -18,7 +18,7 @@ struct list {
 	const char *second, *second_path;
 	const char *verity; /* contents whose digest is said to be fs-verity's */
 	const char *violation;
-	bool unknown_template, legacy, other_register;
+	bool relabelled, unknown_template, legacy, other_register;
 	const char *signed_file;     /* contents that are signed */
 	const char *signed_contents; /* what the signature is over */
 	bool other_key;
@@ -102,6 +102,15 @@ static void build(const struct list *t, struct ima_list *l)
 	}
 	if (t->violation != NULL)
 		ima_list_violation(l, t->violation);
+	if (t->relabelled) {
+		/* A measured buffer whose contents look like an approved digest. */
+		sum("bad", v);
+		ima_list_digest(l, "sha256", BYTES_ARR(v));
+		ima_list_name(l, BYTES_LIT("/usr/bin/bad"));
+		sum("good", v);
+		ima_list_digest(l, "sha256", BYTES_ARR(v));
+		ima_list_end(l, "buf|n-ng|d-ng");
+	}
 	if (t->unknown_template) {
 		ima_list_raw(l, BYTES_LIT("whatever"));
 		ima_list_end(l, "new-template");
@@ -382,6 +391,18 @@ static const struct {
 	  "P-profile",
 	  "ima.templates",
 	  "ima-ng" },
+	{ "fields under other names",
+	  { .file = "good", .relabelled = true },
+	  "{\"digests\":[" GOOD "]}",
+	  "P-profile",
+	  "ima.templates",
+	  "buf|n-ng|d-ng" },
+	{ "fields under names that the operator wrote",
+	  { .file = "good", .relabelled = true },
+	  "{\"digests\":[" GOOD "],\"templates\":[\"ima-ng\",\"buf|n-ng|d-ng\"]}",
+	  NULL,
+	  NULL,
+	  NULL },
 	{ "unknown template",
 	  { .file = "good", .unknown_template = true },
 	  "{\"digests\":[" GOOD "]}",

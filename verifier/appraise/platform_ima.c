@@ -94,12 +94,13 @@ static bool is_aggregate(const struct ima_entry *ent)
 	return bytes_eq(ent->name, BYTES_LIT("boot_aggregate"));
 }
 
+/* Nothing covers what a template is called, so a list of fields counts only where the operator wrote that very list. */
 static bool template_allowed(const struct platform_ima *m, struct bytes name)
 {
 	for (size_t i = 0; i < m->templates.n; i++)
 		if (bytes_eq(bytes_str(m->templates.v[i]), name))
 			return true;
-	return m->templates.n == 0;
+	return m->templates.n == 0 && ima_template_named(name);
 }
 
 /* True where a rule approves the digest of the entry. */
