@@ -46,7 +46,14 @@ static void test_N7_pending(void **state)
 	assert_non_null(strstr(v.failure[0].seen, "assayctl approve host"));
 	/* Nobody approved it yet: that is no failure of the host. */
 	assert_int_equal(v.status, HOST_NEVER);
-	/* But its registers can be seen, so that an operator can approve what is there. */
+	/* It is asked what the documents for all hosts want, like one that was approved. */
+	assert_int_equal(v.pcr_mask, 0xf | 1u << WORKLOAD_PCR);
+	lab_store(l, &v);
+	verdict_done(&v);
+	verdict_init(&v);
+	lab_doc_put(l, DOCUMENT_PLATFORM, NULL);
+	attest(l, NULL, &v);
+	/* Where there are none its registers can be seen, so that an operator can approve what is there. */
 	assert_int_equal(v.pcr_mask, 0xffff);
 	assert_int_equal(v.pcr_bank, DIGEST_SHA256);
 	assert_memory_equal(&v.pcr[4], &l->tpm->pcr[DIGEST_SHA256][4], sizeof(struct digest));
@@ -266,8 +273,13 @@ static void test_selection(void **state)
 	assert_int_equal(s.n, 1);
 	assert_int_equal(s.bank[0].hash_alg, TPM_ALG_SHA256);
 	assert_int_equal(s.bank[0].mask, 0xf | 1u << WORKLOAD_PCR);
+	/* Nobody's machine is asked what all are; and everything, where no document is for all. */
+	assert_false(failed(appraise_selection(l->reference, nobody, LAB_NOW, &s)));
+	assert_int_equal(s.bank[0].mask, 0xf | 1u << WORKLOAD_PCR);
+	lab_doc_set(l, DOCUMENT_PLATFORM, "hosts", "[\"another\"]");
 	assert_false(failed(appraise_selection(l->reference, nobody, LAB_NOW, &s)));
 	assert_int_equal(s.bank[0].mask, 0xffff);
+	lab_doc_set(l, DOCUMENT_PLATFORM, "hosts", "[\"*\"]");
 	/* One bank in a quote: that of the first document by name. */
 	lab_doc_put(l, N_DOCUMENT_KINDS, second);
 	assert_false(failed(appraise_selection(l->reference, l->host->ek_sha256, LAB_NOW, &s)));

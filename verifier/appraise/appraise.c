@@ -170,6 +170,12 @@ struct err fail_with(struct work *w, enum row row, const char *subject, const ch
 	return ERR(E_OK);
 }
 
+/* A host that nobody has named is asked what any host is: nobody can tell from the challenge which ones are ours. */
+static const char *host_name(const struct document *host)
+{
+	return host != NULL ? host->name : "*";
+}
+
 struct err appraise_selection(const struct reference *r, const uint8_t ek_sha256[32], int64_t now_s,
 			      struct pcr_selection *ret)
 {
@@ -177,8 +183,8 @@ struct err appraise_selection(const struct reference *r, const uint8_t ek_sha256
 	enum digest_id bank = DIGEST_SHA256;
 	uint32_t mask = 0;
 
-	for (size_t i = 0; host != NULL; i++) {
-		d = reference_platform(r, host->name, now_s, i);
+	for (size_t i = 0;; i++) {
+		d = reference_platform(r, host_name(host), now_s, i);
 		if (d == NULL)
 			break;
 		/* One quote has one bank; the first document in order says which. */
@@ -208,8 +214,8 @@ void appraise_logs(const struct reference *r, const uint8_t ek_sha256[32], int64
 	uint8_t policy[32];
 
 	reference_policy_digest(r, policy);
-	for (size_t i = 0; host != NULL; i++) {
-		d = reference_platform(r, host->name, now_s, i);
+	for (size_t i = 0;; i++) {
+		d = reference_platform(r, host_name(host), now_s, i);
 		if (d == NULL)
 			break;
 		logs.firmware |= d->profile.firmware != NULL;

@@ -39,7 +39,8 @@ must_check struct err appraise(const struct appraisal *in, struct verdict *ret);
 
 /*
  * The selection that we ask of a host: PCRs of its platform documents (0-15 of SHA-256 where none holds yet, so that an
- * operator can approve what he sees) and the workload PCR, in one bank.
+ * operator can approve what he sees) and the workload PCR, in one bank. A host that no host document names is asked what
+ * the documents for all hosts want, like one that is named: a challenge does not tell strangers which are ours.
  */
 must_check struct err appraise_selection(const struct reference *r, const uint8_t ek_sha256[32], int64_t now_s,
 					 struct pcr_selection *ret);
