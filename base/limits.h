@@ -7,7 +7,7 @@
 #define MIB (1024 * KIB)
 
 #define LIMIT_SMALL (64 * KIB)            /* any JSON or form request body */
-#define LIMIT_EVIDENCE (6 * MIB)          /* one evidence message: the logs below, claims and keys */
+#define LIMIT_EVIDENCE (5 * MIB)          /* one evidence message: the logs below, claims and keys */
 #define LIMIT_CLAIMS (64 * KIB)           /* claims within one evidence message */
 #define LIMIT_WORKLOAD_LOG (3 * MIB)      /* log part within one evidence message */
 #define LIMIT_FIRMWARE_LOG (512 * KIB)    /* firmware log within one evidence message */
