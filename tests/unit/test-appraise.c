@@ -104,6 +104,28 @@ static void test_X1_claims(void **state)
 	refused(l, &(struct lab_change){ .evidence = cut_claims }, "X1");
 }
 
+static void list_without_claim(struct lab *l, struct evidence *ev)
+{
+	(void)l;
+	ev->has_ima = !ev->has_ima;
+}
+
+static void claim_without_list(struct lab *l, struct evidence_claims *c)
+{
+	(void)l;
+	c->has_ima = !c->has_ima;
+}
+
+/* An IMA list and the claim where it begins come together, whether a document asks for them or not. */
+static void test_X1_ima_list_and_claim(void **state)
+{
+	cleanup_lab struct lab *l = lab_new(SOFTTPM_AK_P256);
+
+	(void)state;
+	refused(l, &(struct lab_change){ .evidence = list_without_claim }, "X1");
+	refused(l, &(struct lab_change){ .claims = claim_without_list }, "X1");
+}
+
 /* X2: bytes above the cap are not even looked at. */
 static void test_X2_size(void **state)
 {
@@ -880,6 +902,7 @@ int main(void)
 		cmocka_unit_test(test_goes_on),
 		cmocka_unit_test(test_X1_bytes),
 		cmocka_unit_test(test_X1_claims),
+		cmocka_unit_test(test_X1_ima_list_and_claim),
 		cmocka_unit_test(test_X2_size),
 		cmocka_unit_test(test_L2_issuer),
 		cmocka_unit_test(test_L3_host),

@@ -13,7 +13,10 @@ static struct err decode(struct work *w)
 		return ERR(E_LIMIT_SIZE);
 	if (failed(e = evidence_decode(w->in->evidence, &w->ev)))
 		return e;
-	return evidence_claims_decode(w->ev.claims, &w->claims);
+	if (failed(e = evidence_claims_decode(w->ev.claims, &w->claims)))
+		return e;
+	/* A list and the claim where it begins come together. */
+	return w->ev.has_ima == w->claims.has_ima ? ERR(E_OK) : ERR(E_PEER_MISSING);
 }
 
 /* X1 */
