@@ -120,6 +120,29 @@ def test_approved_boot_is_affirming(lab):
 	check({0, 4, 7, 8, 10} <= set(explained["compared"]), "compared: %r" % explained["compared"])
 
 
+def test_P1_coverage_of_the_rules(lab):
+	"""The verdict says how many events and entries each rule decided, and what was not compared."""
+	rules = profile(Boot())
+	rules["firmware"]["pcrs"].remove(1)
+	rules["firmware"]["ignored"] = [{"pcr": 1, "reason": "settings of each host"}]
+	lab.withdraw("platform", "plat")
+	approve(lab, rules)
+	reboot(lab)
+	accepted(lab)
+	c = lab.explain(lab.h.id)["coverage"]
+	equal((c["firmware"]["ignored"], c["firmware"]["ignored_pcrs"], c["firmware"]["undecided"]), (1, [1], 0), "ignored")
+	equal({k: v for k, v in c["firmware"]["decided"].items() if k != "structure"},
+	      {"firmware.secure_boot": 1, "firmware.variables": 3, "firmware.dbx": 1, "firmware.boot_applications": 1,
+	       "firmware.command_lines": 1, "firmware.versions": 1, "firmware.events": 1}, "decided by rules")
+	equal(sum(c["firmware"]["decided"].values()) + 1, c["firmware"]["events"], "every event has its place")
+	equal(c["ima"], {"entries": 3, "decided": {"ima.boot_aggregate": 1, "measurer": 1, "ima.digests": 1}}, "IMA")
+	text = lab.run(lab.program("ASSAYCTL"), "explain", "--socket", lab.socket, "--realm", L.REALM, lab.h.id).stdout
+	check("firmware log: " in text and "1        firmware.dbx" in text and "IMA list: 3 entries" in text, text)
+	lab.withdraw("platform", "plat")
+	approve(lab, profile(Boot()))
+	accepted(lab)
+
+
 def test_only_what_is_new_is_sent(lab):
 	"""The second attestation of a boot carries no firmware log and no old entries, and new files are judged."""
 	accepted(lab)

@@ -145,6 +145,21 @@ struct err row_firmware_form(struct work *w)
 	return judge_row(w, ROW_FIRMWARE_FORM, w->v->result[ROW_FIRMWARE_LOG] == CHECK_PASS);
 }
 
+static void cover(struct work *w)
+{
+	const struct firmware_judgement *j = w->firmware;
+	struct coverage *c = &w->v->coverage;
+
+	if (j == NULL)
+		return;
+	c->firmware = true;
+	c->n_events = j->n_events;
+	c->n_ignored = j->n_ignored;
+	c->n_undecided = j->n_undecided;
+	c->ignored_mask = j->ignored_mask;
+	memcpy(c->firmware_rule, j->decided, sizeof(c->firmware_rule));
+}
+
 static struct err remember(struct work *w)
 {
 	const struct firmware_judged *before = &w->in->state->firmware;
@@ -179,5 +194,6 @@ struct err row_firmware_events(struct work *w)
 		SAY(f->expected, "a firmware log that the rules of the platform document approve");
 		SAY(f->seen, "%zu faults", w->firmware->n_failures);
 	}
+	cover(w);
 	return remember(w);
 }

@@ -201,6 +201,9 @@ static struct err matched(struct walk *k)
 		return ERR(E_OK);
 	}
 	platform_ima_conclude(&k->input, &k->state, &k->w->ima);
+	k->w->v->coverage.ima = true;
+	k->w->v->coverage.n_entries = k->state.n_entries;
+	memcpy(k->w->v->coverage.ima_rule, k->state.decided, sizeof(k->state.decided));
 	k->w->ima_measurer = k->state.measurer_seen;
 	k->w->ima_replayed = true;
 	count_compared(k->w, 1u << IMA_PCR);

@@ -140,15 +140,6 @@ static void put_warnings(struct jsonw *w, const struct verdict *v)
 	jsonw_close(w);
 }
 
-static void put_compared(struct jsonw *w, const struct verdict *v)
-{
-	jsonw_array(w, "compared");
-	for (unsigned pcr = 0; pcr < LIMIT_PCRS; pcr++)
-		if ((v->compared_mask >> pcr & 1) != 0)
-			jsonw_int(w, NULL, pcr);
-	jsonw_close(w);
-}
-
 static void put_pcrs(struct jsonw *w, const struct verdict *v)
 {
 	char number[8];
@@ -229,6 +220,55 @@ static void put_decided_by(struct jsonw *w, const struct verdict *v)
 	jsonw_close(w);
 }
 
+static void put_registers(struct jsonw *w, const char *key, uint32_t mask)
+{
+	jsonw_array(w, key);
+	for (unsigned pcr = 0; pcr < LIMIT_PCRS; pcr++) {
+		if ((mask >> pcr & 1) != 0)
+			jsonw_int(w, NULL, pcr);
+	}
+	jsonw_close(w);
+}
+
+static void put_firmware_coverage(struct jsonw *w, const struct coverage *c)
+{
+	jsonw_object(w, "firmware");
+	jsonw_int(w, "events", (int64_t)c->n_events);
+	jsonw_object(w, "decided");
+	for (size_t i = 0; i < N_FIRMWARE_RULES; i++) {
+		if (c->firmware_rule[i] > 0)
+			jsonw_int(w, firmware_rule_name((enum firmware_rule)i), (int64_t)c->firmware_rule[i]);
+	}
+	jsonw_close(w);
+	jsonw_int(w, "undecided", (int64_t)c->n_undecided);
+	jsonw_int(w, "ignored", (int64_t)c->n_ignored);
+	put_registers(w, "ignored_pcrs", c->ignored_mask);
+	jsonw_close(w);
+}
+
+static void put_ima_coverage(struct jsonw *w, const struct coverage *c)
+{
+	jsonw_object(w, "ima");
+	jsonw_int(w, "entries", (int64_t)c->n_entries);
+	jsonw_object(w, "decided");
+	for (size_t i = 0; i < N_IMA_RULES; i++) {
+		if (c->ima_rule[i] > 0)
+			jsonw_int(w, ima_rule_name((enum ima_rule)i), (int64_t)c->ima_rule[i]);
+	}
+	jsonw_close(w);
+	jsonw_close(w);
+}
+
+static void put_coverage(struct jsonw *w, const struct coverage *c)
+{
+	jsonw_object(w, "coverage");
+	if (c->firmware)
+		put_firmware_coverage(w, c);
+	if (c->ima)
+		put_ima_coverage(w, c);
+	jsonw_close(w);
+}
+
 void verdict_json(const struct verdict *v, struct jsonw *w)
 {
 	jsonw_str(w, "status", host_status_name(v->status));
@@ -239,7 +279,8 @@ void verdict_json(const struct verdict *v, struct jsonw *w)
 	put_checks(w, v);
 	put_failures(w, v);
 	put_warnings(w, v);
-	put_compared(w, v);
+	put_registers(w, "compared", v->compared_mask);
+	put_coverage(w, &v->coverage);
 	put_pcrs(w, v);
 	put_decided_by(w, v);
 	put_vector(w, "platform", &v->platform);

@@ -10,6 +10,8 @@
 #include "base/jsonw.h"
 #include "protocol/messages.h"
 #include "verifier/appraise/host.h"
+#include "verifier/appraise/platform_firmware.h"
+#include "verifier/appraise/platform_ima.h"
 
 enum check_result { CHECK_NOT_RUN = 0, CHECK_PASS, CHECK_FAIL, CHECK_WAIVED };
 const char *check_result_name(enum check_result r);
@@ -40,11 +42,25 @@ struct instance_verdict {
 	uint8_t image_doc[32], model_doc[32];
 };
 
+/*
+ * How much of what was measured the rules of the platform document decided.
+ * The counts of the firmware log are of this evidence: none where the
+ * judgement of an earlier one stands. Those of the IMA list are of the boot.
+ */
+struct coverage {
+	bool firmware, ima;               /* each: judged */
+	size_t n_events, n_ignored, n_undecided; /* that extend a register; in ignored ones; allowed by no rule */
+	size_t firmware_rule[N_FIRMWARE_RULES];
+	uint32_t ignored_mask;            /* registers that the document ignores with a reason */
+	uint64_t n_entries, ima_rule[N_IMA_RULES];
+};
+
 struct verdict {
 	enum check_result result[VERDICT_MAX_CHECKS];
 	size_t n_checks;
 	size_t n_compared;                /* PCR values that equalled approved ones, those at their reset value not counted */
 	uint32_t compared_mask;           /* the same registers */
+	struct coverage coverage;
 	bool authentic;                   /* signed by the enrolled AK over a live nonce of ours: only then it may consume and change */
 	bool overtaken;                   /* the state moved since the challenge (a later answer of this boot came first): refuse,
 					     change nothing, want a new challenge; next is then the state as it was */

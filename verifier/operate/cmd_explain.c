@@ -22,8 +22,27 @@ static const char *colour(const char *result)
 	return strcmp(result, "fail") == 0 ? "\033[31m" : "\033[33m";
 }
 
+/* What each rule of the platform document decided, of one of the logs. */
+static void print_coverage(const json_t *log, const char *name, const char *total)
+{
+	const char *rule;
+	json_t *n;
+
+	if (log == NULL)
+		return;
+	printf("  %s: %lld %s\n", name, (long long)json_integer_value(json_object_get(log, total)), total);
+	json_object_foreach(json_object_get(log, "decided"), rule, n)
+		printf("    %-8lld %s\n", (long long)json_integer_value(n), rule);
+	if (json_integer_value(json_object_get(log, "undecided")) > 0)
+		printf("    %-8lld no rule, as the document allows\n",
+		       (long long)json_integer_value(json_object_get(log, "undecided")));
+	if (json_integer_value(json_object_get(log, "ignored")) > 0)
+		printf("    %-8lld ignored\n", (long long)json_integer_value(json_object_get(log, "ignored")));
+}
+
 static void print_people(const json_t *v)
 {
+	const json_t *coverage = json_object_get(v, "coverage");
 	json_t *row;
 	size_t i;
 
@@ -39,6 +58,8 @@ static void print_people(const json_t *v)
 		printf("  %s %s\n", text(row, "check"), text(row, "subject"));
 		printf("    expected  %s\n    seen      %s\n", text(row, "expected"), text(row, "seen"));
 	}
+	print_coverage(json_object_get(coverage, "firmware"), "firmware log", "events");
+	print_coverage(json_object_get(coverage, "ima"), "IMA list", "entries");
 }
 
 int cmd_explain(void *ctx, int argc, char **argv)
