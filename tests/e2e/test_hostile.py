@@ -26,6 +26,8 @@ JSON = "application/json"
 
 
 def setup(lab):
+	# What a sanitised verifier has freed it keeps for a while, up to 256 MiB: that is not what is measured here.
+	lab.verifier_env = {"ASAN_OPTIONS": lab.env()["ASAN_OPTIONS"] + ":quarantine_size_mb=8"}
 	lab.up(tpms=1)
 	lab.r = Rogue(lab, 0).join()
 	lab.make_world(lab.r)
@@ -96,7 +98,7 @@ def test_X2_evidence_of_64_mib(lab):
 			pass
 		s.close()
 		check(status_of(answer) in (None, 413), "answer to 64 MiB in chunks: %r" % answer[:200])
-	check(memory(lab) - before < 48, "memory grew by %d MiB" % (memory(lab) - before))
+	check(memory(lab) - before < 16, "memory grew by %d MiB" % (memory(lab) - before))
 	still_good(lab)
 
 
