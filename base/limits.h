@@ -9,7 +9,7 @@
 #define LIMIT_SMALL (64 * KIB)            /* any JSON or form request body */
 #define LIMIT_EVIDENCE (5 * MIB)          /* one evidence message: the logs below, claims and keys */
 #define LIMIT_CLAIMS (64 * KIB)           /* claims within one evidence message */
-#define LIMIT_WORKLOAD_LOG (3 * MIB)      /* log part within one evidence message */
+#define LIMIT_WORKLOAD_LOG (3 * MIB)      /* log part within one evidence message; only the last part is smaller */
 #define LIMIT_FIRMWARE_LOG (512 * KIB)    /* firmware log within one evidence message */
 #define LIMIT_IMA_PART (1 * MIB)          /* part of an IMA list within one evidence message; only the last part is smaller */
 #define LIMIT_DOCUMENT (256 * KIB)        /* one operator document with its envelope */
@@ -20,6 +20,7 @@
 #define LIMIT_PCRS 24                     /* registers per bank */
 #define LIMIT_BANKS 5                     /* banks per log record */
 #define LIMIT_INSTANCES 256               /* live instances presented by one host */
+#define LIMIT_STARTS 200000               /* instances of one host in one boot: none is forgotten before its end */
 #define LIMIT_LOG_RECORD (16 * KIB)       /* one workload log record */
 #define LIMIT_EVLOG (16 * MIB)            /* a firmware event log */
 #define LIMIT_TOKEN (16 * KIB)            /* a JWT, compact form */

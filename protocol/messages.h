@@ -123,7 +123,7 @@ struct attest_result {
 struct attest_reply {
 	char host_id[HOST_ID_LEN + 1];
 	char state[16];                    /* NEVER, PENDING, VERIFIED, FAILED, STALE, REBOOTED, ERROR */
-	bool incomplete;                   /* the IMA list is longer than one message: go on with a new challenge, at once */
+	bool incomplete;                   /* a log is longer than one message: go on with a new challenge, at once */
 	int64_t expires_s;                 /* 0: none */
 	size_t n_failures;
 	struct attest_failure failure[ATTEST_MAX_FAILURES];

@@ -180,6 +180,42 @@ void lab_end(struct lab *l, size_t instance)
 	l->instance[instance].live = false;
 }
 
+static void task_id(uint32_t number, uint8_t ret[INSTANCE_ID_LEN])
+{
+	memset(ret, 0x55, INSTANCE_ID_LEN);
+	memcpy(ret + 4, &number, sizeof(number));
+}
+
+void lab_task_start(struct lab *l, uint32_t number, const char *agent, const char *image)
+{
+	struct workload_event ev = { .kind = WORKLOAD_START, .agent = bytes_str(agent) };
+	struct tpm_name name = l->instance[0].key->name;
+
+	task_id(number, ev.instance);
+	memcpy(name.v + 2, &number, sizeof(number));
+	digest_pair(image, ev.image.manifest, ev.image.config);
+	digest_pair("model", ev.model.manifest, ev.model.oms_root);
+	ev.key_name = tpm_name_bytes(&name);
+	lab_record(l, &ev);
+}
+
+void lab_task_end(struct lab *l, uint32_t number)
+{
+	struct workload_event ev = { .kind = WORKLOAD_END };
+
+	task_id(number, ev.instance);
+	lab_record(l, &ev);
+}
+
+uint32_t lab_tasks(struct lab *l, uint32_t from, size_t bytes)
+{
+	for (; l->log.n < bytes; from++) {
+		lab_task_start(l, from, "agt", "image");
+		lab_task_end(l, from);
+	}
+	return from;
+}
+
 void lab_changed(struct lab *l, size_t instance, const char *image, const char *model)
 {
 	struct workload_event ev = { .kind = WORKLOAD_CHANGED };
@@ -243,11 +279,11 @@ void lab_free(struct lab *l)
 	free(l);
 }
 
-static void known_keys(struct lab *l)
+static void known_keys(struct lab *l, const struct host_state *log)
 {
-	for (size_t i = 0; i < l->state.n_instances; i++) {
-		if (l->state.instance[i].has_key)
-			memcpy(l->challenge.known[l->challenge.n_known++], l->state.instance[i].id, INSTANCE_ID_LEN);
+	for (size_t i = 0; i < log->n_instances; i++) {
+		if (log->instance[i].has_key)
+			memcpy(l->challenge.known[l->challenge.n_known++], log->instance[i].id, INSTANCE_ID_LEN);
 	}
 }
 
@@ -255,6 +291,7 @@ void lab_challenge(struct lab *l)
 {
 	struct challenge *c = &l->challenge;
 	uint8_t policy[32], boot[BOOT_ID_LEN], random[16] = { 0 };
+	const struct host_state *log;
 	struct appraise_logs logs;
 	struct nonce_for f = { .purpose = "attest", .host = bytes_str(l->host->id), .selection = &c->selection };
 
@@ -270,14 +307,15 @@ void lab_challenge(struct lab *l)
 	memcpy(random, &l->n_challenges, sizeof(l->n_challenges));
 	l->n_challenges++;
 	must(nonce_make(l->nonce_key, &f, l->now_s, random, c->nonce));
-	if (!host_state_continues(&l->state, boot, policy))
+	c->boot_known = host_state_continues(&l->state, boot, policy);
+	log = host_state_log(&l->state, boot, policy);
+	if (log == NULL)
 		return;
-	c->boot_known = true;
-	c->log_offset = l->state.log_offset;
-	c->log_records = l->state.log_records;
+	c->log_offset = log->log_offset;
+	c->log_records = log->log_records;
 	if (c->log_records > 0)
-		c->log_pcr = l->state.pcr[0];
-	known_keys(l);
+		c->log_pcr = log->pcr[0];
+	known_keys(l, log);
 }
 
 static bool is_known(const struct challenge *c, const uint8_t id[INSTANCE_ID_LEN])
@@ -423,6 +461,8 @@ void lab_evidence(struct lab *l, const struct lab_change *change)
 		ch->claims_bytes(l, &d->claims);
 	off = l->challenge.log_offset < l->log.n ? (size_t)l->challenge.log_offset : l->log.n;
 	*ev = (struct evidence){ .claims = buf_bytes(&d->claims), .log = BYTES(l->log.p + off, l->log.n - off) };
+	if (ev->log.n > LIMIT_WORKLOAD_LOG)
+		ev->log.n = LIMIT_WORKLOAD_LOG;
 	ev->has_firmware_log = l->challenge.firmware_log && l->firmware_log.n > 0;
 	ev->firmware_log = buf_bytes(&l->firmware_log);
 	ev->has_ima = l->challenge.wants_ima;

@@ -68,6 +68,11 @@ size_t lab_start(struct lab *l, const char *agent, const char *image, const char
 /* The same with this key, which it takes. */
 size_t lab_start_key(struct lab *l, const char *agent, const char *image, const char *model, struct softtpm_key *key);
 void lab_end(struct lab *l, size_t instance);
+/* An instance of which the host keeps no key: one that ends before the next evidence. Numbers are ids. */
+void lab_task_start(struct lab *l, uint32_t number, const char *agent, const char *image);
+void lab_task_end(struct lab *l, uint32_t number);
+/* Such tasks, one after the other from this number on, until the log has so many bytes. Returns the next number. */
+uint32_t lab_tasks(struct lab *l, uint32_t from, size_t bytes);
 void lab_changed(struct lab *l, size_t instance, const char *image, const char *model);
 void lab_boot_id(const struct lab *l, uint8_t ret[BOOT_ID_LEN]);
 

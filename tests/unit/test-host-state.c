@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "verifier/appraise/host.h"
+#include "verifier/appraise/host_log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,13 +32,11 @@ static void fill_instance(struct instance *i, uint8_t seed, bool key, bool chang
 	}
 }
 
-static void fill(struct host_state *s)
+/* What an open replay says of boot and log. */
+static void fill_log(struct host_state *s)
 {
 	host_state_init(s);
-	s->status = HOST_VERIFIED;
-	s->has_clock = s->has_boot = true;
-	s->clock = (struct tpm_clock){ UINT64_MAX, UINT32_MAX, 7, 1 };
-	s->firmware_version = 0x123456789abcdef0;
+	s->has_boot = true;
 	memset(s->boot_id, 9, sizeof(s->boot_id));
 	memset(s->policy_digest, 8, sizeof(s->policy_digest));
 	s->null_name.n = 34;
@@ -63,6 +61,17 @@ static void fill(struct host_state *s)
 	assert_non_null(s->gone);
 	s->gone[0] = 1;
 	s->gone[1] = UINT64_MAX;
+}
+
+static void fill(struct host_state *s)
+{
+	struct host_state open;
+
+	fill_log(s);
+	s->status = HOST_VERIFIED;
+	s->has_clock = true;
+	s->clock = (struct tpm_clock){ UINT64_MAX, UINT32_MAX, 7, 1 };
+	s->firmware_version = 0x123456789abcdef0;
 	s->firmware.has = true;
 	memset(s->firmware.doc, 0x44, sizeof(s->firmware.doc));
 	memset(s->firmware.pcrs, 0x45, sizeof(s->firmware.pcrs));
@@ -74,6 +83,11 @@ static void fill(struct host_state *s)
 	memset(s->ima.doc, 0x46, sizeof(s->ima.doc));
 	s->ima.offset = 1 << 30;
 	assert_false(failed(ima_progress_keep(&s->ima, BYTES_LIT("replay"))));
+	fill_log(&open);
+	open.log_offset = 2 << 20;
+	s->open.image_gone = (struct unexplained){ .n = 2, .instance = { 1 }, .manifest = { 2 } };
+	s->open.model_gone = (struct unexplained){ .n = 1, .instance = { 3 }, .manifest = { 4 } };
+	assert_false(failed(log_progress_keep(&s->open, &open)));
 }
 
 static void encode(const struct host_state *s, struct buf *ret)
@@ -88,12 +102,16 @@ static void same(const struct host_state *a, const struct host_state *b)
 	x.instance = y.instance = NULL;
 	x.gone = y.gone = NULL;
 	x.ima.state = y.ima.state = NULL;
+	x.open.state = y.open.state = NULL;
 	assert_memory_equal(&x, &y, sizeof(x));
 	for (size_t i = 0; i < a->n_instances; i++)
 		assert_memory_equal(&a->instance[i], &b->instance[i], sizeof(a->instance[i]));
 	for (size_t i = 0; i < a->n_gone; i++)
 		assert_int_equal(a->gone[i], b->gone[i]);
 	assert_true(bytes_eq(BYTES(a->ima.state, a->ima.n), BYTES(b->ima.state, b->ima.n)));
+	assert_int_equal(a->open.state == NULL, b->open.state == NULL);
+	if (a->open.state != NULL)
+		same(a->open.state, b->open.state);
 }
 
 static void test_round_trip(void **state)
@@ -155,6 +173,8 @@ static void test_copy(void **state)
 	same(&s, &copy);
 	assert_ptr_not_equal(s.instance, copy.instance);
 	assert_ptr_not_equal(s.ima.state, copy.ima.state);
+	assert_ptr_not_equal(s.open.state, copy.open.state);
+	assert_ptr_not_equal(s.open.state->instance, copy.open.state->instance);
 	copy.instance[0].id[0] ^= 1;
 	assert_int_equal(s.instance[0].id[0], 1);
 }
@@ -182,6 +202,8 @@ static void test_forget_log(void **state)
 	assert_false(s.firmware.has);
 	assert_false(s.ima.has);
 	assert_null(s.ima.state);
+	assert_null(s.open.state);
+	assert_int_equal(s.open.image_gone.n, 0);
 }
 
 static void test_continues(void **state)
@@ -229,6 +251,57 @@ static void test_I4_ima_progress_continues(void **state)
 	memset(boot, 0, sizeof(boot));
 	memset(policy, 0, sizeof(policy));
 	assert_false(ima_progress_continues(&s.ima, boot, policy));
+}
+
+/* I4: so does an open replay of the workload log, which comes before the state. */
+static void test_I4_state_of_the_log(void **state)
+{
+	cleanup_host_state struct host_state s;
+	uint8_t boot[BOOT_ID_LEN], policy[32];
+
+	(void)state;
+	fill(&s);
+	memset(boot, 9, sizeof(boot));
+	memset(policy, 8, sizeof(policy));
+	assert_ptr_equal(host_state_log(&s, boot, policy), s.open.state);
+	s.open.state->boot_id[0] ^= 1;
+	assert_ptr_equal(host_state_log(&s, boot, policy), &s);
+	s.open.state->boot_id[0] ^= 1;
+	s.has_boot = false;
+	assert_ptr_equal(host_state_log(&s, boot, policy), s.open.state);
+	s.open.state->policy_digest[31] ^= 1;
+	assert_null(host_state_log(&s, boot, policy));
+	s.has_boot = true;
+	log_progress_done(&s.open);
+	assert_ptr_equal(host_state_log(&s, boot, policy), &s);
+}
+
+/* Boot and log alone: no verdict, no clock, no other judgement and no replay within the replay comes back from a store.
+ */
+static void test_open_log_holds_a_log_only(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 7; i++) {
+		cleanup_host_state struct host_state s, back;
+		cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
+		struct host_state *open;
+		struct err e;
+
+		fill(&s);
+		host_state_init(&back);
+		open = s.open.state;
+		open->status = i == 1 ? HOST_VERIFIED : HOST_NEVER;
+		open->has_clock = i == 2;
+		open->firmware.has = i == 3;
+		open->has_boot = i != 4;
+		open->ima.has = i == 5;
+		if (i == 6)
+			assert_false(failed(log_progress_copy(&s.open, &open->open)));
+		encode(&s, &b);
+		e = host_state_decode(buf_bytes(&b), &back);
+		assert_int_equal(failed(e), i > 0);
+		assert_int_equal(back.open.state == NULL, i > 0);
+	}
 }
 
 /* ---- The record. */
@@ -323,11 +396,17 @@ static void test_K2_record_with_unrestricted_ak(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),        cmocka_unit_test(test_round_trip_empty),
-		cmocka_unit_test(test_cut_and_trailing),  cmocka_unit_test(test_copy),
-		cmocka_unit_test(test_forget_log),        cmocka_unit_test(test_continues),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_round_trip_empty),
+		cmocka_unit_test(test_cut_and_trailing),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_forget_log),
+		cmocka_unit_test(test_continues),
 		cmocka_unit_test(test_I4_ima_progress_continues),
-		cmocka_unit_test(test_record),            cmocka_unit_test(test_N11_record_digest),
+		cmocka_unit_test(test_I4_state_of_the_log),
+		cmocka_unit_test(test_open_log_holds_a_log_only),
+		cmocka_unit_test(test_record),
+		cmocka_unit_test(test_N11_record_digest),
 		cmocka_unit_test(test_K2_record_with_unrestricted_ak),
 	};
 

@@ -233,6 +233,69 @@ static void test_token_ends_with_the_verdict(void **state)
 	}
 }
 
+/* A part of a long log is answered, and is no verdict. */
+static void attest_part(struct service *s, bool incomplete)
+{
+	cleanup_reply struct reply r;
+	cleanup_json json_t *j = NULL;
+
+	service_challenge(s);
+	assert_int_equal(service_post_evidence(s, NULL, &r), 200);
+	j = service_json(&r);
+	assert_int_equal(json_is_true(json_object_get(j, "incomplete")), incomplete);
+	assert_int_equal(json_array_size(json_object_get(j, "failures")), 0);
+	assert_int_equal(json_array_size(json_object_get(j, "results")), incomplete ? 0 : 1);
+	assert_int_equal(json_object_get(j, "expires") == NULL, incomplete);
+	assert_string_equal(r.log_verdict, incomplete ? "incomplete" : "VERIFIED");
+}
+
+/* V6: parts of a log give no token, and no verdict lives longer for them. */
+static void test_token_and_parts_of_a_log(void **state)
+{
+	cleanup_service struct service *s = service_new();
+	cleanup_reply struct reply first, second, third;
+	uint32_t n;
+
+	(void)state;
+	service_enrol(s);
+	service_approve_all(s);
+	n = lab_tasks(s->lab, 0, LIMIT_WORKLOAD_LOG + 1000);
+	attest_part(s, true);
+	refused(s, &(struct ask){ .form = NULL }, "invalid_grant");
+	/* It goes on where it was, after a restart, too. */
+	service_restart(s);
+	attest_part(s, false);
+	assert_int_equal(service_token(s, NULL, &first), 200);
+	(void)lab_tasks(s->lab, n, 2 * LIMIT_WORKLOAD_LOG + 10000);
+	s->now_s += 290;
+	attest_part(s, true);
+	assert_int_equal(service_token(s, NULL, &second), 200);
+	s->now_s += 10;
+	refused(s, &(struct ask){ .form = NULL }, "invalid_grant");
+	attest_part(s, false);
+	assert_int_equal(service_token(s, NULL, &third), 200);
+}
+
+/* The register is not what the parts gave: FAILED, and all of it is wanted again. */
+static void test_token_and_a_log_that_does_not_end_well(void **state)
+{
+	cleanup_service struct service *s = service_ready();
+	cleanup_reply struct reply r;
+	char member[16];
+
+	(void)state;
+	(void)lab_tasks(s->lab, 0, LIMIT_WORKLOAD_LOG + 10000);
+	assert_ok(softtpm_event(s->lab->tpm, WORKLOAD_PCR, BYTES_LIT("not ours")));
+	attest_part(s, true);
+	service_challenge(s);
+	assert_int_equal(service_post_evidence(s, NULL, &r), 200);
+	service_member(&r, "state", member, sizeof(member));
+	assert_string_equal(member, "FAILED");
+	refused(s, &(struct ask){ .form = NULL }, "invalid_grant");
+	service_challenge(s);
+	assert_int_equal(s->lab->challenge.log_offset, 0);
+}
+
 /* P5: another agent document between verdict and token. */
 static void test_agent_document_replaced(void **state)
 {
@@ -508,6 +571,8 @@ int main(void)
 		cmocka_unit_test(test_proofs),
 		cmocka_unit_test(test_proof_is_used_once),
 		cmocka_unit_test(test_token_ends_with_the_verdict),
+		cmocka_unit_test(test_token_and_parts_of_a_log),
+		cmocka_unit_test(test_token_and_a_log_that_does_not_end_well),
 		cmocka_unit_test(test_agent_document_replaced),
 		cmocka_unit_test(test_minimum_status),
 		cmocka_unit_test(test_who_may_ask),

@@ -117,6 +117,26 @@ static bool stands_at(const struct evidence_claims *c, const struct host_state *
 }
 
 /*
+ * The part of a log that follows what is replayed already. Boot and firmware
+ * log are known only from a pass, so they are those of the state.
+ */
+static struct err go_on_with_log(struct work *w)
+{
+	const struct host_state *s = w->in->state;
+	struct err e;
+
+	if (failed(e = host_state_copy(s->open.state, &w->v->next)))
+		return e;
+	w->v->next.has_boot = w->continues;
+	if (w->continues)
+		w->v->next.firmware = s->firmware;
+	w->image_gone = s->open.image_gone;
+	w->model_gone = s->open.model_gone;
+	w->log_open = true;
+	return ERR(E_OK);
+}
+
+/*
  * I4: all three of offset, record count and PCR value fit, or it is from the
  * beginning. A position that we do not hold belongs to a state that moved
  * since the challenge (two answers at a time, or a verdict in between), so it
@@ -127,8 +147,16 @@ struct err row_position(struct work *w)
 	const struct host_state *s = w->in->state;
 	static const struct host_state nothing;
 	struct attest_failure *f;
+	bool open = w->boot == BOOT_SAME && s->open.state != NULL &&
+		    host_state_continues(s->open.state, w->claims.boot_id, w->policy);
 	struct err e;
 
+	if (open && stands_at(&w->claims, s->open.state, w->bank)) {
+		if (failed(e = go_on_with_log(w)))
+			return e;
+		work_pass(w, ROW_POSITION);
+		return ERR(E_OK);
+	}
 	if (w->continues && stands_at(&w->claims, s, w->bank)) {
 		if (failed(e = host_state_copy(s, &w->v->next)))
 			return e;
@@ -141,7 +169,8 @@ struct err row_position(struct work *w)
 	}
 	w->v->overtaken = true;
 	f = work_fail(w, ROW_POSITION, "");
-	SAY(f->expected, "the log from offset 0%s; ask for a new challenge", w->continues ? ", or from where we stand" : "");
+	SAY(f->expected, "the log from offset 0%s; ask for a new challenge",
+	    w->continues || open ? ", or from where we stand" : "");
 	SAY(f->seen, "from offset %" PRIu64 " after %" PRIu64 " records", w->claims.log_offset, w->claims.log_records);
 	return ERR(E_OK);
 }

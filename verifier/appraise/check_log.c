@@ -4,6 +4,10 @@
  * value of the workload PCR. The log is read after the quote, so it may be
  * longer: the exact prefix that matches counts, what lies behind it is not
  * even parsed. The walk is done once; each kind of fault has its own row.
+ *
+ * A log longer than one message is walked over several, each with a quote of
+ * its own. Only the register at the end of the last part proves the records,
+ * so until then nothing is concluded from them.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -17,6 +21,7 @@ struct step {
 	struct host_state *s;           /* w->v->next */
 	struct digest pcr;              /* before the record */
 	const struct digest *quoted;
+	bool matched;                   /* the records so far give the quoted value */
 	char record[32];                /* "record 17" */
 };
 
@@ -157,6 +162,8 @@ static struct err on_start(struct step *t, const struct workload_event *ev)
 		seen = "the key's instance has ended";
 	else if (t->s->n_instances >= LIMIT_INSTANCES)
 		seen = "more instances at a time than a host may have";
+	else if (t->s->n_gone / 2 + t->s->n_instances >= LIMIT_STARTS)
+		seen = "more instances in one boot than a host may have: reboot it";
 	if (seen == NULL) {
 		e = add_instance(t, ev);
 		return undecided(e) || !failed(e) ? e : fail_with(t->w, ROW_LOG_ONCE, t->record, "a key Name", e, NULL);
@@ -292,22 +299,18 @@ static void check_order(struct step *t, const struct cel_record *rec)
 	SAY(f->seen, "record %" PRIu64 " in PCR %" PRIu32, rec->recnum, rec->pcr);
 }
 
-/* Takes the record at the start of rest; *ret_n is its length. An error is the record's, or local. */
-static struct err take_record(struct step *t, struct bytes rest, size_t *ret_n)
+/* An error is the record's, or local. */
+static struct err take_record(struct step *t, const struct cel_record *rec)
 {
-	const struct digest *digest;
+	const struct digest *digest = cel_digest(rec, t->w->bank);
 	struct workload_event ev;
-	struct cel_record rec;
 	struct err e;
 
-	if (failed(e = cel_read(rest, &rec, ret_n)))
-		return e;
-	digest = cel_digest(&rec, t->w->bank);
 	if (digest == NULL)
 		return ERR(E_PEER_MISSING);
-	if (failed(e = workload_event_decode(rec.content, &ev)))
+	if (failed(e = workload_event_decode(rec->content, &ev)))
 		return e;
-	check_order(t, &rec);
+	check_order(t, rec);
 	if (failed(e = apply(t, &ev)))
 		return e;
 	return digest_extend(t->w->bank, &t->pcr, digest_bytes(digest), &t->pcr);
@@ -321,19 +324,30 @@ static bool matches(const struct step *t)
 	return untouched(digest_bytes(t->quoted)) || before_approved(t->w, t->quoted);
 }
 
+_Static_assert(LIMIT_LOG_RECORD < LIMIT_WORKLOAD_LOG, "a full part brings the replay further, whatever it holds");
+
+/* Only what has this size may go on in another message. */
+static bool full_part(const struct work *w)
+{
+	return w->ev.log.n == LIMIT_WORKLOAD_LOG;
+}
+
+/* Records up to the quoted value or the end of the part, which may cut the last one: the next part begins with it. */
 static struct err walk(struct step *t, size_t *ret_used)
 {
 	struct bytes log = t->w->ev.log;
-	size_t off = 0, n;
+	size_t off = 0;
 	struct err e;
 
-	while (!matches(t)) {
+	for (t->matched = matches(t); !t->matched && off < log.n; t->matched = matches(t)) {
+		struct cel_record rec;
+		size_t n;
+
 		(void)snprintf(t->record, sizeof(t->record), "record %" PRIu64, t->s->log_records);
-		if (off == log.n) {
-			*ret_used = SIZE_MAX;
-			return ERR(E_OK);
-		}
-		if (failed(e = take_record(t, BYTES(log.p + off, log.n - off), &n)))
+		e = cel_read(BYTES(log.p + off, log.n - off), &rec, &n);
+		if (e.code == E_PEER_TRUNCATED && full_part(t->w))
+			break;
+		if (failed(e) || failed(e = take_record(t, &rec)))
 			return e;
 		off += n;
 		t->s->log_records++;
@@ -366,7 +380,7 @@ struct err row_log(struct work *w)
 		return e;
 	if (failed(e = walk(&t, &used)))
 		return fail_with(w, ROW_LOG, t.record, "a well-formed record with a digest in the quoted bank", e, NULL);
-	if (used == SIZE_MAX) {
+	if (!t.matched && !full_part(w)) {
 		fail_replay(&t);
 		return ERR(E_OK);
 	}
@@ -374,6 +388,10 @@ struct err row_log(struct work *w)
 	s->n_banks = s->log_records > 0 ? 1 : 0;
 	s->bank[0] = w->bank;
 	s->pcr[0] = t.pcr;
+	if (!t.matched) {
+		w->log_open = w->v->incomplete = true;
+		return ERR(E_OK);
+	}
 	w->log_walked = true;
 	work_pass(w, ROW_LOG);
 	return ERR(E_OK);

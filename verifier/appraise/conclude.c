@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "verifier/appraise/host_log.h"
 #include "verifier/appraise/work.h"
 
 /* AR4SI values (draft-ietf-rats-ar4si, 2.3; credentials.md, section 5). Negative ones are ours. */
@@ -189,6 +190,7 @@ static void advance(struct work *w)
 	ima_progress_done(&s->ima);
 	s->ima = w->ima_progress;
 	w->ima_progress = (struct ima_progress){ .has = false };
+	log_progress_done(&s->open);
 }
 
 /* The firmware version stays that of the last pass, so that a change is still a change after a failure in between. */
@@ -211,7 +213,7 @@ static struct err leave(struct work *w)
 	return host_state_copy(w->in->state, &w->v->next);
 }
 
-/* What is open stays open: nothing failed, and the rest of the IMA list comes with the next evidence. */
+/* What is open stays open: nothing failed, and the rest of a log comes with the next evidence. */
 static bool goes_on(const struct verdict *v)
 {
 	for (size_t i = 0; i < v->n_checks; i++) {
@@ -221,15 +223,33 @@ static bool goes_on(const struct verdict *v)
 	return v->incomplete;
 }
 
+/* A log that comes in parts: what was walked is not the state's before a verdict, and no part comes twice. */
+static struct err keep_log(struct work *w, struct log_progress *ret)
+{
+	struct host_state *s = &w->v->next;
+	struct err e;
+
+	if (!w->log_open)
+		return w->boot == BOOT_SAME ? log_progress_copy(&w->in->state->open, ret) : ERR(E_OK);
+	if (failed(e = bytes_copy_exact(BYTES_ARR(w->policy), s->policy_digest, sizeof(s->policy_digest))))
+		return e;
+	ret->image_gone = w->image_gone;
+	ret->model_gone = w->model_gone;
+	return log_progress_keep(ret, s);
+}
+
 /*
- * The state as it was, with the replay further on. After a reset it is that of
+ * The state as it was, with the replays further on. After a reset it is that of
  * a host of which only the clock is known: what followed from the old boot is over.
  */
 static struct err go_on(struct work *w)
 {
 	struct host_state *s = &w->v->next;
+	cleanup_log_progress struct log_progress open = { .state = NULL };
 	struct err e;
 
+	if (failed(e = keep_log(w, &open)))
+		return e;
 	host_state_done(s);
 	if (failed(e = host_state_copy(w->in->state, s)))
 		return e;
@@ -245,6 +265,9 @@ static struct err go_on(struct work *w)
 	ima_progress_done(&s->ima);
 	s->ima = w->ima_progress;
 	w->ima_progress = (struct ima_progress){ .has = false };
+	log_progress_done(&s->open);
+	s->open = open;
+	open = (struct log_progress){ .state = NULL };
 	w->v->status = s->status;
 	return ERR(E_OK);
 }

@@ -90,6 +90,28 @@ struct ima_progress {
 	uint8_t *state;                   /* owned, n bytes: the encoded replay and judgement */
 };
 
+/* What ended in this boot without an approval that explains it. */
+struct unexplained {
+	size_t n;
+	uint8_t instance[INSTANCE_ID_LEN]; /* the first of them */
+	uint8_t manifest[32];
+};
+
+struct host_state;
+
+/*
+ * An open replay of a workload log that is longer than a message: boot, log and
+ * instances as the state will have them once a quote has the register where
+ * the replay has come to. Until then nothing in it counts; only the evidence
+ * that goes on with the log reads it, and the first failure ends it.
+ */
+struct log_progress {
+	struct host_state *state;         /* owned; NULL: there is none. Without clock, firmware log and open replays */
+	struct unexplained image_gone, model_gone; /* found on the way */
+};
+void log_progress_done(struct log_progress *p);
+#define cleanup_log_progress cleanup(log_progress_done)
+
 /* Position in the workload log and everything that follows from the records before it. */
 struct host_state {
 	enum host_status status;
@@ -97,6 +119,7 @@ struct host_state {
 	struct tpm_clock clock;           /* of the newest quote that the clock rules accepted, whatever its verdict */
 	uint64_t firmware_version;
 	struct ima_progress ima;          /* has: there is one */
+	struct log_progress open;
 
 	/* Everything below holds with a pass only, and is empty after anything else. */
 	bool has_boot;                    /* the boot below is certified and its log known */
@@ -114,7 +137,9 @@ struct host_state {
 	struct firmware_judged firmware;  /* has: the platform document speaks of the log, and it passed */
 	uint64_t *gone;                   /* owned: first 8 bytes of SHA-256 of its id, and of its key Name; nothing from them is accepted again */
 };
-#define HOST_STATE_MAX (4 * MIB)
+#define HOST_STATE_MAX (8 * MIB)
+_Static_assert(2 * (16 * LIMIT_STARTS + 1024 * LIMIT_INSTANCES) + IMA_PROGRESS_MAX + 4 * KIB <= HOST_STATE_MAX,
+	       "room for all that ended and all that runs, in the state and in an open replay");
 void host_state_init(struct host_state *s); /* HOST_NEVER, all empty */
 void host_state_done(struct host_state *s);
 #define cleanup_host_state cleanup(host_state_done)
@@ -130,6 +155,14 @@ must_check struct err host_state_copy(const struct host_state *from, struct host
  */
 bool host_state_continues(const struct host_state *s, const uint8_t boot_id[BOOT_ID_LEN],
 			  const uint8_t policy_digest[32]);
+
+/*
+ * The state from whose log_offset on a challenge asks for the workload log of
+ * this boot: that of an open replay, or *s where it continues, or NULL for a
+ * log that is to come from its first record on. Borrowed.
+ */
+const struct host_state *host_state_log(const struct host_state *s, const uint8_t boot_id[BOOT_ID_LEN],
+					const uint8_t policy_digest[32]);
 
 /* Whether the replay may go on with evidence of this boot under these reference values; it is for this document. */
 bool ima_progress_continues(const struct ima_progress *p, const uint8_t boot_id[BOOT_ID_LEN],

@@ -15,6 +15,7 @@
  *   ? 12: bstr,                       ; gone, 8 bytes each, big endian
  *   ? 13: [doc: bstr, pcrs: bstr, compared: uint, measurer: 0..1], ; firmware log judged; only with 4
  *   ? 14: ima-progress,               ; host_ima.c
+ *   ? 15: log-progress,               ; host_log.c
  * }
  * instance = {
  *   1: id, 2: agent, 3: image-digests, 4: model-digests, 5: args, 6: key Name,
@@ -30,12 +31,13 @@
 #include "base/text.h"
 #include "base/wr.h"
 #include "verifier/appraise/host_ima.h"
+#include "verifier/appraise/host_log.h"
 
 #define JKT_TEXT_LEN 43
 
 enum {
 	KEY_STATUS = 1, KEY_CLOCK, KEY_FIRMWARE, KEY_BOOT_ID, KEY_NULL_NAME, KEY_POLICY, KEY_OFFSET, KEY_RECORDS,
-	KEY_RESTART, KEY_BANKS, KEY_INSTANCES, KEY_GONE, KEY_FIRMWARE_LOG, KEY_IMA,
+	KEY_RESTART, KEY_BANKS, KEY_INSTANCES, KEY_GONE, KEY_FIRMWARE_LOG, KEY_IMA, KEY_OPEN,
 };
 enum {
 	INST_ID = 1, INST_AGENT, INST_IMAGE, INST_MODEL, INST_ARGS, INST_KEY_NAME, INST_X, INST_Y, INST_JKT,
@@ -62,6 +64,7 @@ void host_state_done(struct host_state *s)
 	free(s->instance);
 	free(s->gone);
 	ima_progress_done(&s->ima);
+	log_progress_done(&s->open);
 	host_state_init(s);
 }
 
@@ -93,6 +96,7 @@ struct err host_state_copy(const struct host_state *from, struct host_state *ret
 	s.instance = NULL;
 	s.gone = NULL;
 	s.ima.state = NULL;
+	s.open.state = NULL;
 	if (from->n_instances > 0) {
 		s.instance = calloc(from->n_instances, sizeof(*s.instance));
 		if (s.instance == NULL)
@@ -105,7 +109,8 @@ struct err host_state_copy(const struct host_state *from, struct host_state *ret
 			return ERR(E_LOCAL_MEMORY);
 		memcpy(s.gone, from->gone, from->n_gone * sizeof(*s.gone));
 	}
-	if (failed(e = ima_progress_keep(&s.ima, BYTES(from->ima.state, from->ima.n))))
+	if (failed(e = ima_progress_keep(&s.ima, BYTES(from->ima.state, from->ima.n))) ||
+	    failed(e = log_progress_copy(&from->open, &s.open)))
 		return e;
 	*ret = s;
 	host_state_init(&s);
@@ -260,7 +265,7 @@ struct err host_state_encode(const struct host_state *s, struct buf *ret)
 {
 	cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
 	size_t n = (size_t)(1 + (s->has_clock ? 2 : 0) + (s->has_boot ? 9 : 0) + (s->has_boot && s->firmware.has) +
-			    s->ima.has);
+			    s->ima.has + (s->open.state != NULL));
 	struct err e;
 
 	if (failed(e = cbor_wr_map(&b, n)) ||
@@ -269,6 +274,9 @@ struct err host_state_encode(const struct host_state *s, struct buf *ret)
 	    (s->has_boot && failed(e = wr_boot(&b, s))))
 		return e;
 	if (s->ima.has && (failed(e = cbor_wr_uint(&b, KEY_IMA)) || failed(e = ima_progress_encode(&s->ima, &b))))
+		return e;
+	if (s->open.state != NULL &&
+	    (failed(e = cbor_wr_uint(&b, KEY_OPEN)) || failed(e = log_progress_encode(&s->open, &b))))
 		return e;
 	return buf_add(ret, buf_bytes(&b));
 }
@@ -519,12 +527,13 @@ static struct err rd_boot(struct cbor_rd *r, struct cbor_map *m, struct host_sta
 	return ERR(E_OK);
 }
 
-struct err host_state_decode(struct bytes in, struct host_state *ret)
+static struct err decode(struct bytes in, bool may_be_open, struct host_state *ret)
 {
 	cleanup_host_state struct host_state s = { .status = HOST_NEVER };
 	struct cbor_rd r;
 	struct cbor_map m;
 	uint64_t status;
+	bool open = false;
 	struct err e;
 
 	if (in.n > HOST_STATE_MAX)
@@ -537,10 +546,31 @@ struct err host_state_decode(struct bytes in, struct host_state *ret)
 	    failed(e = rd_boot(&r, &m, &s)) ||
 	    failed(e = cbor_rd_key_opt(&r, &m, KEY_IMA, &s.ima.has)) ||
 	    (s.ima.has && failed(e = ima_progress_decode(&r, &s.ima))) ||
+	    (may_be_open && failed(e = cbor_rd_key_opt(&r, &m, KEY_OPEN, &open))) ||
+	    (open && failed(e = log_progress_decode(&r, &s.open))) ||
 	    failed(e = cbor_rd_map_end(&r, &m)) ||
 	    failed(e = cbor_rd_end(&r)))
 		return e;
 	s.status = (enum host_status)status;
+	*ret = s;
+	host_state_init(&s);
+	return ERR(E_OK);
+}
+
+struct err host_state_decode(struct bytes in, struct host_state *ret)
+{
+	return decode(in, true, ret);
+}
+
+struct err host_state_decode_log(struct bytes in, struct host_state *ret)
+{
+	cleanup_host_state struct host_state s = { .status = HOST_NEVER };
+	struct err e;
+
+	if (failed(e = decode(in, false, &s)))
+		return e;
+	if (s.status != HOST_NEVER || !s.has_boot || s.has_clock || s.firmware.has || s.ima.has)
+		return ERR(E_PEER_RANGE);
 	*ret = s;
 	host_state_init(&s);
 	return ERR(E_OK);

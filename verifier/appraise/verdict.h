@@ -64,8 +64,8 @@ struct verdict {
 	bool authentic;                   /* signed by the enrolled AK over a live nonce of ours: only then it may consume and change */
 	bool overtaken;                   /* the state moved since the challenge (a later answer of this boot came first): refuse,
 					     change nothing, want a new challenge; next is then the state as it was */
-	bool incomplete;                  /* not a verdict yet: nothing failed so far, and the IMA list goes on in the next message; next is the
-					     state as it was, with the replay further on */
+	bool incomplete;                  /* not a verdict yet: nothing failed so far, and the workload log or the IMA list goes on in the next
+					     message; next is the state as it was, with the replays further on */
 	bool firmware_changed;            /* Q15: warn, re-check */
 	bool power_loss;                  /* clock info's safe flag is 0 */
 	size_t n_failures;

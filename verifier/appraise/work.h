@@ -43,13 +43,6 @@ enum boot_relation {
 /* Every register that a platform document speaks of. */
 uint32_t document_pcrs(const struct document *d);
 
-/* What ended in this boot without an approval that explains it. */
-struct unexplained {
-	size_t n;
-	uint8_t instance[INSTANCE_ID_LEN]; /* the first of them */
-	uint8_t manifest[32];
-};
-
 struct work {
 	const struct appraisal *in;
 	struct verdict *v;                 /* v->next is the state that is being built */
@@ -68,6 +61,7 @@ struct work {
 	bool continues;                    /* evidence of the boot that the state knows, under the same reference values */
 
 	bool log_walked;                   /* to the record that matches the quote */
+	bool log_open;                     /* it comes in parts: what was walked is to be kept apart until there is a verdict */
 	size_t instance_cap;
 	struct idset gone;
 	struct unexplained image_gone, model_gone;

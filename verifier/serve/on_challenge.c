@@ -17,20 +17,22 @@ static void logs(const struct policy *p, const uint8_t ek_sha256[32], int64_t no
 	c->ima_offset = want.ima_offset;
 }
 
-/* Where the log goes on; only for the boot, and under the documents, that the state stands for. */
+/* Where the log goes on; only for the boot, and under the documents, that state and open replay stand for. */
 static void positions(const struct host_state *s, const struct policy *p, const struct challenge_request *m,
 		      struct challenge *c)
 {
-	if (!host_state_continues(s, m->boot_id, p->digest))
+	const struct host_state *log = host_state_log(s, m->boot_id, p->digest);
+
+	c->boot_known = host_state_continues(s, m->boot_id, p->digest);
+	if (log == NULL)
 		return;
-	c->boot_known = true;
-	c->log_offset = s->log_offset;
-	c->log_records = s->log_records;
-	if (s->log_records > 0)
-		c->log_pcr = s->pcr[0];
-	for (size_t i = 0; i < s->n_instances && c->n_known < LIMIT_INSTANCES; i++)
-		if (s->instance[i].has_key)
-			memcpy(c->known[c->n_known++], s->instance[i].id, INSTANCE_ID_LEN);
+	c->log_offset = log->log_offset;
+	c->log_records = log->log_records;
+	if (log->log_records > 0)
+		c->log_pcr = log->pcr[0];
+	for (size_t i = 0; i < log->n_instances && c->n_known < LIMIT_INSTANCES; i++)
+		if (log->instance[i].has_key)
+			memcpy(c->known[c->n_known++], log->instance[i].id, INSTANCE_ID_LEN);
 }
 
 /* The EK that decides which platform documents are asked about; for a host that is not there, none of anybody. */
