@@ -112,7 +112,7 @@ static void test_ima_list_explains_its_register(void **state)
 	}
 }
 
-/* What the refusal of tests/e2e/measured-boot names: one word or one file moves 4, 9 and 11 of what the firmware log
+/* Between the boots of tests/e2e/measured-boot one word or one file moves 4, 9 and 11 of what the firmware log
  * explains, and IMA's. */
 static void test_a_change_moves_these_registers_and_no_other(void **state)
 {

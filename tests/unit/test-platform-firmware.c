@@ -375,6 +375,16 @@ static bool has_failure(const struct firmware_judgement *j, const char *id, cons
 	return false;
 }
 
+/* How many failures have both texts. */
+static size_t names(const struct firmware_judgement *j, const char *subject, const char *seen)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < j->n_failures && i < PLATFORM_MAX_FAILURES; i++)
+		n += strstr(j->failure[i].subject, subject) != NULL && strstr(j->failure[i].seen, seen) != NULL;
+	return n;
+}
+
 static void test_cases(void **state)
 {
 	static struct firmware_judgement j;
@@ -621,7 +631,7 @@ static json_t *learned(size_t n, const struct bytes *logs, uint32_t accepted, en
 	if (e.code != want)
 		fail_msg("%s instead of %s: %s", err_name(e), err_name(ERR(want)), why.text);
 	if (failed(e))
-		assert_non_null(strstr(why.text, says));
+		assert_true(says != NULL && strstr(why.text, says) != NULL);
 	else
 		assert_false(failed(learn_firmware_profile(&l, &f, &why)));
 	learn_firmware_done(&l);
@@ -752,7 +762,7 @@ static void test_boots_of_ours(void **state)
 	} boots[] = {
 		{ "good", NULL, NULL },
 		{ "command-line", "firmware.command_lines", "another line" },
-		{ "initramfs", "firmware.unknown_events", "initrd" },
+		{ "initramfs", "firmware.unknown_events", "calls it .initrd" },
 	};
 	const char *data = getenv("ASSAY_TEST_DATA");
 	static struct firmware_judgement j;
@@ -779,6 +789,9 @@ static void test_boots_of_ours(void **state)
 			show(&j);
 			fail_msg("%s: not as expected", boots[i].folder);
 		}
+		/* The image that was there is named, by its file, and nobody says that there was none. */
+		assert_int_equal(names(&j, "boot application, event", "calls it /EFI/BOOT/BOOTX64.EFI"), !j.passed);
+		assert_int_equal(names(&j, "", "none whose digest covers"), 0);
 	}
 	json_decref(f);
 }

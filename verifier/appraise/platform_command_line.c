@@ -129,6 +129,7 @@ static enum ruling judge_text(struct firmware_work *w, struct bytes line)
 			best = d;
 		}
 	}
+	w->command_line_seen = true;
 	f = firmware_fail(w, "P-profile", "firmware.command_lines", "kernel command line");
 	PSAY(f->expected, "%s",
 	     nearest->exact != NULL ? nearest->exact : "the words that the profile wants, no others");

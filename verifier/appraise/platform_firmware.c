@@ -213,12 +213,40 @@ static void expect_line(const struct firmware_work *w, struct platform_failure *
 	}
 }
 
+/*
+ * What the log shows of an event, without the quoting that whoever prints a
+ * verdict does again; of the path of a file what stands behind the device.
+ */
+static void say_shown(char *to, size_t size, struct bytes shown)
+{
+	cleanup_buf struct buf plain = BUF_INIT(64 * KIB);
+	const struct bytes backslash = BYTES_LIT("\\x5c");
+	const char *text, *device;
+	struct err e = ERR(E_OK);
+
+	for (size_t i = 0; i < shown.n && !failed(e); i++) {
+		struct bytes here;
+
+		if (!failed(bytes_sub(shown, i, backslash.n, &here)) && bytes_eq(here, backslash)) {
+			e = buf_add_u8(&plain, '/');
+			i += backslash.n - 1;
+		} else if (shown.p[i] != '"') {
+			e = buf_add_u8(&plain, shown.p[i]);
+		}
+	}
+	if (failed(e) || failed(buf_cstr(&plain, &text)))
+		return;
+	device = strrchr(text, ')');
+	if (device != NULL && strncmp(device, ")//", 3) == 0)
+		text = device + 2;
+	platform_say(to, size, "the log calls it %s", text);
+}
+
 /* What the event is about, in words: of the text where the digest covers it, else what the log calls it. */
 static void describe(const struct evlog_event *ev, const struct evdata *d, char *to, size_t size)
 {
 	cleanup_buf struct buf words = BUF_INIT(64 * KIB);
 	enum evdata_text kind;
-	const char *text;
 
 	to[0] = '\0';
 	if (d != NULL && !failed(evdata_text(d, &kind, &words))) {
@@ -226,8 +254,28 @@ static void describe(const struct evlog_event *ev, const struct evdata *d, char 
 		return;
 	}
 	buf_clear(&words);
-	if (!failed(evdata_show(ev, &words)) && !failed(buf_cstr(&words, &text)))
-		platform_say(to, size, "the log calls it %s", text);
+	if (!failed(evdata_show(ev, &words)))
+		say_shown(to, size, buf_bytes(&words));
+}
+
+/* What a rule of its own is about, for the subject; "" for anything else. */
+static const char *class_words(const struct firmware_work *w, enum firmware_rule rule)
+{
+	if (!w->strict)
+		return "";
+	if (rule == FIRMWARE_RULE_BOOT_APPLICATIONS)
+		return "boot application, ";
+	if (rule == FIRMWARE_RULE_COMMAND_LINES)
+		return "kernel command line, ";
+	return rule == FIRMWARE_RULE_VERSIONS ? "firmware, " : "";
+}
+
+/* Such an event was there, so that judge_presence() need not say that none was. */
+static void note_refused(struct firmware_work *w, enum firmware_rule rule)
+{
+	w->application_seen |= w->strict && rule == FIRMWARE_RULE_BOOT_APPLICATIONS;
+	w->command_line_seen |= w->strict && rule == FIRMWARE_RULE_COMMAND_LINES;
+	w->version_seen |= w->strict && rule == FIRMWARE_RULE_VERSIONS;
 }
 
 static void fail_undecided(struct firmware_work *w, const struct evlog_event *ev, struct bytes digest,
@@ -236,7 +284,7 @@ static void fail_undecided(struct firmware_work *w, const struct evlog_event *ev
 	const char *type = evlog_type_name(ev->type);
 	bool compared = (w->j->compared_mask & BIT(ev->pcr)) != 0;
 	bool line = w->strict && rule == FIRMWARE_RULE_COMMAND_LINES;
-	char hex[2 * DIGEST_MAX + 1] = "", words[120];
+	char hex[2 * DIGEST_MAX + 1] = "", words[130];
 	struct platform_failure *f = firmware_fail(w, "P-profile",
 						   !compared   ? "firmware.pcrs"
 						   : w->strict ? rule_names[rule]
@@ -245,8 +293,9 @@ static void fail_undecided(struct firmware_work *w, const struct evlog_event *ev
 
 	if (failed(hex_encode(digest, hex, sizeof(hex))))
 		hex[0] = '\0';
-	PSAY(f->subject, "%sevent %zu, PCR %u, %s", line ? "kernel command line, " : "", ev->index, ev->pcr,
+	PSAY(f->subject, "%sevent %zu, PCR %u, %s", class_words(w, rule), ev->index, ev->pcr,
 	     type != NULL ? type : "unknown type");
+	note_refused(w, rule);
 	if (!compared)
 		PSAY(f->expected, "a register that the profile compares, or ignores with a reason");
 	else
