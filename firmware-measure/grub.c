@@ -138,6 +138,7 @@ static struct err add_config_line(const struct grub_boot *boot, struct line *l, 
 	behind_command(l);
 	if (failed(e = add_file(p, ROLE_FILE_KERNEL, boot->kernel->file, "kernel that GRUB reads")))
 		return e;
+	predict_line(p, bytes_str(l->text));
 	return add_text(p, ROLE_COMMAND, "kernel_cmdline", l);
 }
 
@@ -180,6 +181,7 @@ static struct err add_commands(const struct grub_boot *boot, struct line *l, str
 	if (failed(e = tidy(bytes_str(text), l)) || failed(e = add_text(p, ROLE_CMD_LINUX, "grub_cmd", l)))
 		return e;
 	behind_command(l);
+	predict_line(p, bytes_str(l->text));
 	if (failed(e = add_text(p, ROLE_CMDLINE, "kernel_cmdline", l)) || boot->initrd_paths == NULL)
 		return e;
 	n = snprintf(text, sizeof(text), "initrd %s", boot->initrd_paths);

@@ -67,6 +67,17 @@ void predict_optional(struct prediction *p)
 		p->ev[p->n - 1].optional = true;
 }
 
+void predict_line(struct prediction *p, struct bytes line)
+{
+	p->line[0] = '\0';
+	if (line.n > PREDICT_MAX_LINE)
+		return;
+	for (size_t i = 0; i < line.n; i++)
+		if (line.p[i] < 0x20 || line.p[i] > 0x7e)
+			return;
+	(void)snprintf(p->line, sizeof(p->line), "%.*s", (int)line.n, (const char *)line.p);
+}
+
 void predict_note(struct prediction *p, const char *fmt, ...)
 {
 	va_list ap;

@@ -17,6 +17,7 @@
 
 #define PREDICT_MAX_EVENTS 256
 #define PREDICT_MAX_NOTES 16
+#define PREDICT_MAX_LINE 4096         /* bytes of a kernel command line, as in a platform profile */
 #define PREDICT_USERSPACE 0xffffffffU /* type of what systemd-pcrphase extends: it has no firmware event */
 
 /* What an event is, so that the one of an earlier boot can be found. */
@@ -55,7 +56,8 @@ struct prediction {
 	size_t n;
 	struct predict_event ev[PREDICT_MAX_EVENTS]; /* in order within each register */
 	uint32_t complete;                           /* bit per register that these events determine, nothing else */
-	uint32_t uncertain; /* bit per register that no log can complete either; a note says why */
+	uint32_t uncertain;              /* bit per register that no log can complete either; a note says why */
+	char line[PREDICT_MAX_LINE + 1]; /* the kernel's command line, printable ASCII; empty where it is not certain */
 	size_t n_notes;
 	struct reason note[PREDICT_MAX_NOTES]; /* what could not be determined, for people */
 };
@@ -78,6 +80,9 @@ must_check struct err predict_add_image(struct prediction *p, enum predict_role 
 /* The event added last depends on the machine: a base that has none of its role says that this one has none. */
 void predict_optional(struct prediction *p);
 
+/* The kernel's command line, as a boot loader or the kernel measures it. One that is no plain text is not kept. */
+void predict_line(struct prediction *p, struct bytes line);
+
 /* One more thing that could not be determined. Further ones than fit are dropped. */
 void predict_note(struct prediction *p, const char *fmt, ...) printf_like(2, 3);
 
@@ -94,6 +99,7 @@ struct predict_change {
 struct predict_result {
 	struct replay replay; /* registers of the bank after the boot; those in uncertain are not to be used */
 	uint32_t uncertain;
+	bool left_out[PREDICT_MAX_EVENTS]; /* of the predicted events: optional, and the base has none of the role */
 	size_t n_changes;
 	struct predict_change change[2 * PREDICT_MAX_EVENTS];
 };

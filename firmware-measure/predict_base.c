@@ -266,7 +266,10 @@ static struct err finish(struct base *b)
 	for (size_t i = 0; i < b->p->n; i++) {
 		const struct predict_event *ev = &b->p->ev[i];
 
-		if (b->met[ev->role] > 0 || ev->optional)
+		if (b->met[ev->role] > 0)
+			continue;
+		b->ret->left_out[i] = ev->optional;
+		if (ev->optional)
 			continue;
 		if (failed(e = emit(b, ev)) || failed(e = add_change(b, ev, ev->pcr, BYTES_NONE)))
 			return e;

@@ -372,6 +372,8 @@ static struct err predict(struct ctx *c)
 	    failed(e = add_phases(c)) || failed(e = add_command_line(c, &line, &line_known)) ||
 	    failed(e = add_beside(c)))
 		return e;
+	if (line_known)
+		predict_line(c->p, line);
 	return add_kernel_events(c, line, line_known);
 }
 

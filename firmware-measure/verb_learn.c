@@ -10,16 +10,19 @@
 #include "firmware-measure/program.h"
 
 #define LIMIT_LIST (128 * MIB)
+#define LIMIT_MEASURER (64 * MIB)
 
 static struct learn_options {
 	struct opt_list ima, lines;
-	const char *bank, *accept;
+	const char *bank, *accept, *measurer;
 } options = { .bank = "sha256" };
 
 static const struct opt opts[] = {
 	{ "ima", OPT_LIST, &options.ima, "LIST", "an IMA list of such a host; may repeat", 0 },
 	{ "command-line", OPT_LIST, &options.lines, "TEXT",
 	  "a kernel command line, for logs that hold its digest only (UKI); may repeat", 0 },
+	{ "measurer", OPT_STRING, &options.measurer, "FILE",
+	  "assay-attest as these hosts have it, which the lists must show", 0 },
 	{ "bank", OPT_STRING, &options.bank, "BANK", "that hosts will quote (sha256)", 0 },
 	{ "accept", OPT_STRING, &options.accept, "E3,...", "findings that are no reason to refuse a log", 0 },
 };
@@ -87,6 +90,31 @@ static struct err learn_lists(struct learn_ima *l, const char **ret_path, struct
 	return ERR(E_OK);
 }
 
+/* Who measures: the file whose digest the lists of these hosts have to show. */
+static struct err put_measurer(const struct learn_ima *m, json_t *o, struct reason *why)
+{
+	cleanup_buf struct buf file = BUF_INIT(LIMIT_MEASURER);
+	uint8_t sum[32];
+	char key[80];
+	json_t *rule;
+	struct err e;
+
+	if (failed(e = file_read(AT_FDCWD, options.measurer, &file))) {
+		reason_set(why, "%s: %s", log_quote(bytes_str(options.measurer)), err_text(e));
+		return e;
+	}
+	if (failed(e = sha256(buf_bytes(&file), sum)))
+		return e;
+	(void)snprintf(key, sizeof(key), "sha256:%s", hex(sum).s);
+	if (json_object_get(m->digests, key) == NULL) {
+		reason_set(why, "%s: the lists do not show its digest %s, so it did not measure on these hosts",
+			   log_quote(bytes_str(options.measurer)), hex(sum).s);
+		return ERR(E_AUTH_REFUSED);
+	}
+	rule = json_pack("{s:[s]}", "ima", hex(sum).s);
+	return json_put(o, "measurer", rule);
+}
+
 static struct err print_profile(const struct learn_firmware *f, const struct learn_ima *m, struct reason *why)
 {
 	cleanup_json json_t *o = NULL, *firmware = NULL, *ima = NULL;
@@ -99,6 +127,8 @@ static struct err print_profile(const struct learn_firmware *f, const struct lea
 		return e;
 	if (options.ima.n > 0 &&
 	    (failed(e = learn_ima_profile(m, &ima, why)) || failed(e = json_put(o, "ima", take_ptr(&ima)))))
+		return e;
+	if (options.measurer != NULL && failed(e = put_measurer(m, o, why)))
 		return e;
 	if (common.json)
 		return print_json(o);
@@ -158,5 +188,7 @@ int verb_learn(void *ctx, int argc, char **argv)
 				     log_quote(bytes_str(options.bank)));
 	if (!parse_accept(options.accept, &accepted))
 		return program_usage("--accept takes ids of findings, for example E3,E11");
+	if (options.measurer != NULL && options.ima.n == 0)
+		return program_usage("--measurer needs --ima LIST, which shows that it measured there");
 	return learn(alg->id, accepted, pos, n);
 }

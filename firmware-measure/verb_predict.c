@@ -7,19 +7,22 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "firmware-measure/grub.h"
+#include "firmware-measure/predict_profile.h"
 #include "firmware-measure/program.h"
 #include "firmware-measure/uki.h"
 
 #define MAX_FILES 256
 
 static struct {
-	const char *base, *secure_boot, *load_options, *phase;
+	const char *base, *profile, *secure_boot, *load_options, *phase;
 	struct opt_list bank, credential, global_credential, sysext, initrd;
 	const char *shim, *grub, *kernel, *cmdline, *config, *kernel_path, *initrd_path;
 } options;
 
 static const struct opt opts[] = {
 	{ "base", OPT_STRING, &options.base, "LOG", "event log of an earlier boot of the same machine", 0 },
+	{ "profile", OPT_STRING, &options.profile, "FILE", "print this platform profile with the boot approved in it",
+	  0 },
 	{ "bank", OPT_LIST, &options.bank, "NAME", "sha1, sha256, sha384, sha512 (default: sha256, or those of LOG)",
 	  0 },
 	{ "secure-boot", OPT_STRING, &options.secure_boot, "on|off", "uki: state of Secure Boot", 0 },
@@ -51,6 +54,7 @@ struct run {
 	char kernel_path[LIMIT_PATH], initrd_paths[LIMIT_PATH];
 	struct prediction p;
 	struct evlog base;
+	json_t *profile; /* owned, or NULL */
 	struct predict_result result;
 	struct reason why;
 };
@@ -59,6 +63,7 @@ static void run_free(struct run *r)
 {
 	for (size_t i = 0; i < r->n_files; i++)
 		buf_free(&r->file[i]);
+	json_decref(r->profile);
 	free(r);
 }
 DEFINE_CLEANUP(struct run, cleanup_run_, run_free)
@@ -377,11 +382,61 @@ static struct err report(struct run *r)
 	return print_json(o);
 }
 
+static struct err open_profile(struct run *r)
+{
+	struct reason why = { "" };
+	struct bytes text;
+	struct err e;
+
+	if (options.profile == NULL)
+		return ERR(E_OK);
+	if (failed(e = load(r, options.profile, 16 * MIB, &text)))
+		return e;
+	if (failed(e = json_parse(text, 16 * MIB, &r->profile, &why)))
+		reason_set(&r->why, "%s: %.300s", log_quote(bytes_str(options.profile)), why.text);
+	return e;
+}
+
+/* The bank of the profile, which is sha256 where it does not say; NULL for an unknown one. */
+static const struct digest_alg *profile_bank(const struct run *r)
+{
+	const json_t *bank = json_object_get(r->profile, "bank");
+
+	return bank == NULL           ? digest_alg(DIGEST_SHA256)
+	       : json_is_string(bank) ? digest_by_name(bytes_str(json_string_value(bank)))
+				      : NULL;
+}
+
+/* The profile as it has to be for this boot to pass. */
+static struct err report_profile(struct run *r)
+{
+	cleanup_buf struct buf text = BUF_INIT(16 * MIB);
+	const enum digest_id bank = profile_bank(r)->id;
+	size_t n_added;
+	struct err e;
+
+	if (failed(e = predict_on_base(&r->p, &r->base, bank, &r->result, &r->why)) ||
+	    failed(e = predict_profile(&r->p, &r->result, bank, r->profile, &n_added, &r->why)))
+		return e;
+	for (size_t i = 0; i < r->p.n_notes; i++)
+		(void)fprintf(stderr, "note: %s\n", r->p.note[i].text);
+	(void)fprintf(stderr, "note: %zu digests and lines added\n", n_added);
+	if (common.json)
+		return print_json(r->profile);
+	if (failed(e = json_write_pretty(r->profile, &text)))
+		return e;
+	(void)fwrite(text.p, 1, text.n, stdout);
+	return ERR(E_OK);
+}
+
 /* Banks to compute; 0 where a name is unknown. */
 static uint32_t banks_wanted(const struct run *r)
 {
+	const struct digest_alg *of_profile = r->profile != NULL ? profile_bank(r) : NULL;
 	uint32_t banks = 0;
 
+	if (r->profile != NULL)
+		return of_profile != NULL ? 1U << of_profile->id : 0;
 	if (options.bank.n == 0)
 		return options.base != NULL ? r->base.banks : 1U << DIGEST_SHA256;
 	for (size_t i = 0; i < options.bank.n; i++) {
@@ -413,6 +468,8 @@ static int check_usage(char **pos, int n)
 		return usage("predict grub needs --grub and --kernel");
 	if (options.initrd.n > GRUB_MAX_INITRDS)
 		return usage("at most 8 files can be given with --initrd");
+	if (options.profile != NULL && (options.base == NULL || options.bank.n > 0))
+		return usage("--profile needs --base LOG, and names the bank itself");
 	if (options.secure_boot != NULL && strcmp(options.secure_boot, "on") != 0 &&
 	    strcmp(options.secure_boot, "off") != 0)
 		return usage("--secure-boot is on or off");
@@ -435,13 +492,13 @@ int verb_predict(void *ctx, int argc, char **argv)
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return refused(ERR(E_LOCAL_MEMORY), &(struct reason){ "" });
-	if (failed(e = open_base(r)))
+	if (failed(e = open_base(r)) || failed(e = open_profile(r)))
 		return refused(e, &r->why);
 	if (banks_wanted(r) == 0)
-		return usage("--bank is sha1, sha256, sha384, sha512 or sm3_256");
+		return usage("a bank is sha1, sha256, sha384, sha512 or sm3_256");
 	predict_init(&r->p, banks_wanted(r));
 	e = strcmp(pos[0], "uki") == 0 ? predict_uki(r, pos[1]) : predict_grub(r);
-	if (failed(e) || failed(e = report(r)))
+	if (failed(e) || failed(e = r->profile != NULL ? report_profile(r) : report(r)))
 		return refused(e, &r->why);
 	return printed();
 }

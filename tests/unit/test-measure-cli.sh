@@ -43,7 +43,7 @@ says()
 }
 
 head -c 1000 "$boots/good/$log" >"$top/cut"
-echo 1..20
+echo 1..30
 check "log" 0 "$program" log "$boots/good/$log"
 check "log that was cut" 1 "$program" log "$top/cut"
 check "log without a file" 2 "$program" log
@@ -64,4 +64,20 @@ check "diff in a bank that is not there" 3 "$program" diff --bank sha384 "$boots
 check "diff with a log that was cut" 3 "$program" diff "$boots/good/$log" "$top/cut"
 check "diff names the offset" 0 matches "at offset [1-9][0-9]*: second log" "$program" diff "$boots/good/$log" "$top/cut"
 check "diff with a log that is not there" 3 "$program" diff "$top/none" "$boots/good/$log"
+line="console=ttyS0 loglevel=4 panic=-1 ima_policy=tcb ima_hash=sha256"
+ima=$boots/good/binary_runtime_measurements
+"$program" learn --command-line "$line" "$boots/good/$log" >"$top/profile"
+check "learn" 0 says '"exact": "console=ttyS0' cat "$top/profile"
+sum=$(sha256sum "$0" | cut -d' ' -f1)
+printf '10 %040d ima-ng sha256:%s /usr/bin/assay-attest\n' 1 "$sum" >"$top/list"
+"$program" learn --json --ima "$top/list" --measurer "$0" "$boots/good/$log" >"$top/measured"
+check "learn with a measurer" 0 says "\"measurer\":{\"ima\":[\"$sum\"]}" cat "$top/measured"
+check "learn with a measurer that no list shows" 1 "$program" learn --ima "$ima" --measurer "$0" "$boots/good/$log"
+check "learn names that measurer" 0 says "$sum" "$program" learn --ima "$ima" --measurer "$0" "$boots/good/$log"
+check "learn with a measurer that is not there" 3 "$program" learn --ima "$ima" --measurer "$top/none" "$boots/good/$log"
+check "learn with a measurer and no list" 2 "$program" learn --measurer "$0" "$boots/good/$log"
+check "predict into a profile without a base" 2 "$program" predict uki --profile "$top/profile" "$0"
+check "predict into a profile in another bank" 2 "$program" predict uki --base "$boots/good/$log" --bank sha1 --profile "$top/profile" "$0"
+check "predict into a profile that is none" 1 "$program" predict uki --base "$boots/good/$log" --profile "$0" "$0"
+check "predict into a profile that is not there" 3 "$program" predict uki --base "$boots/good/$log" --profile "$top/none" "$0"
 exit $bad

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "firmware-measure/learn.h"
+#include "firmware-measure/predict_profile.h"
 #include "firmware-measure/replay.h"
 #include "tests/support/documents.h"
 #include "tests/support/logbuild.h"
@@ -796,6 +797,195 @@ static void test_boots_of_ours(void **state)
 	json_decref(f);
 }
 
+/* A prediction of what build() measures of a boot behind the firmware. */
+static void predict(const struct boot *b, struct prediction *p)
+{
+	cleanup_buf struct buf wide = BUF_INIT(LIMIT_SMALL);
+	const struct bytes image = bytes_str(b->image), line = bytes_str(b->line), kernel = BYTES_LIT("a kernel"),
+			   initrd = BYTES_LIT("an initrd");
+	struct bytes load_options;
+
+	logbuild_utf16(&wide, b->uki_line);
+	logbuild_u16(&wide, 0);
+	load_options = buf_bytes(&wide);
+	predict_init(p, 1u << DIGEST_SHA256);
+	assert_false(failed(predict_add(p, ROLE_UKI, 4, EV_EFI_BOOT_SERVICES_APPLICATION, 1, &image, "image")));
+	predict_line(p, bytes_str(b->uki ? b->uki_line : b->line));
+	if (b->uki) {
+		assert_false(
+			failed(predict_add(p, ROLE_LOAD_OPTIONS, 9, EV_EVENT_TAG, 1, &load_options, "load options")));
+		assert_false(failed(predict_add(p, ROLE_LINUX_INITRD, 9, EV_EVENT_TAG, 1, &initrd, "initrd")));
+		return;
+	}
+	assert_false(failed(predict_add(p, ROLE_CMDLINE, 8, EV_IPL, 1, &line, "kernel_cmdline")));
+	assert_false(failed(predict_add(p, ROLE_FILE_KERNEL, 9, EV_IPL, 1, &kernel, "kernel")));
+}
+
+static struct prediction p;
+static struct predict_result result;
+
+/* The profile with this boot approved in it; takes f. */
+static json_t *approved(json_t *f, const struct boot *b, size_t n_added)
+{
+	json_t *profile = json_pack("{s:o}", "firmware", f);
+	struct reason why = { "" };
+	size_t n = 0;
+
+	predict(b, &p);
+	if (failed(predict_profile(&p, &result, DIGEST_SHA256, profile, &n, &why)))
+		fail_msg("%s", why.text);
+	assert_int_equal(n, n_added);
+	f = json_incref(json_object_get(profile, "firmware"));
+	json_decref(profile);
+	return f;
+}
+
+static bool passes(const json_t *f, const struct boot *b)
+{
+	static struct firmware_judgement j;
+	struct logbuild l;
+
+	build(b, &l);
+	judge(json_deep_copy(f), NULL, buf_bytes(&l.b), NULL, &j);
+	buf_free(&l.b);
+	return j.passed;
+}
+
+/* What is approved before it boots passes, beside what was approved, and nothing else does. */
+static void test_predicted_boot_passes(void **state)
+{
+	struct boot uki = good, next, third;
+	json_t *f;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		uki.uki = i == 1;
+		next = uki;
+		next.image = "newer image";
+		next.line = "/vmlinuz root=/dev/vdb1";
+		next.uki_line = "root=/dev/vdb1";
+		third = next;
+		third.uki_line = third.line = "root=/dev/vdb1 debug";
+		f = profile();
+		if (uki.uki) {
+			doc_set(f, "pcrs", "[0,2,3,4,5,6,7,9]");
+			doc_set(f, "command_lines", "[{\"exact\":\"root=/dev/vda2 quiet\"}]");
+		}
+		assert_true(passes(f, &uki));
+		assert_false(passes(f, &next));
+		f = approved(f, &next, 2);
+		assert_true(passes(f, &uki));
+		assert_true(passes(f, &next));
+		assert_false(passes(f, &third));
+		f = approved(f, &next, 0); /* the second time there is nothing to add */
+		json_decref(f);
+	}
+}
+
+/* A profile without a rule about the class knows it by digest. */
+static void test_predicted_boot_by_digest(void **state)
+{
+	const struct boot next = WITH(.uki = true, .image = "newer image");
+	json_t *f = profile();
+
+	(void)state;
+	doc_set(f, "pcrs", "[0,2,3,4,5,6,7,9]");
+	doc_set(f, "command_lines", NULL);
+	doc_set(f, "boot_applications", NULL);
+	f = approved(f, &next, 2);
+	assert_true(passes(f, &next));
+	assert_null(json_object_get(f, "command_lines"));
+	json_decref(f);
+}
+
+/* Takes f; the words of the refusal. */
+static void not_added(json_t *f, enum err_code want, const char *words)
+{
+	json_t *profile = f == NULL ? json_object() : json_pack("{s:o}", "firmware", f);
+	struct reason why = { "" };
+	size_t n;
+	struct err e = predict_profile(&p, &result, DIGEST_SHA256, profile, &n, &why);
+
+	if (e.code != want || strstr(why.text, words) == NULL)
+		fail_msg("%s: %s", err_name(e), why.text);
+	json_decref(profile);
+}
+
+static void test_predicted_boot_is_refused(void **state)
+{
+	const struct boot next = WITH(.uki = true, .image = "newer image");
+	const struct bytes word = BYTES_LIT("word");
+	json_t *f;
+
+	(void)state;
+	predict(&next, &p);
+	not_added(NULL, E_PEER_MISSING, "firmware");
+	f = profile();
+	doc_set(f, "pcrs", "[0,4,7]");
+	not_added(f, E_PEER_RANGE, "register 9");
+	f = profile();
+	doc_set(f, "pcrs", "[4,24]");
+	not_added(f, E_PEER_TYPE, "pcrs[1]");
+	f = profile();
+	doc_set(f, "events", "{}");
+	not_added(f, E_PEER_TYPE, "events");
+	f = profile();
+	assert_int_equal(json_object_set_new(json_object_get(f, "boot_applications"), "digests", hex_list(256, 0)), 0);
+	for (size_t i = 1; i < 4; i++)
+		assert_int_equal(json_array_extend(json_object_get(json_object_get(f, "boot_applications"), "digests"),
+						   json_object_get(json_object_get(f, "boot_applications"), "digests")),
+				 0);
+	not_added(f, E_LIMIT_COUNT, "1024");
+	/* What the machine decides by itself. */
+	result.uncertain = 1u << 9;
+	predict_note(&p, "PCR 9: nobody knows");
+	not_added(profile(), E_PEER_UNSUPPORTED, "nobody knows");
+	result.uncertain = 1u << 12;
+	f = approved(profile(), &next, 2);
+	json_decref(f);
+	result.uncertain = 0;
+	assert_false(failed(predict_add(&p, ROLE_PHASE, 9, PREDICT_USERSPACE, 1, &word, "boot phase")));
+	not_added(profile(), E_PEER_UNSUPPORTED, "boot phase");
+	/* Events that this machine does not measure are not approved. */
+	result.left_out[0] = true;
+	f = approved(profile(), &next, 1);
+	assert_int_equal(json_array_size(json_object_get(json_object_get(f, "boot_applications"), "digests")), 1);
+	result.left_out[0] = false;
+	json_decref(f);
+}
+
+/* With Secure Boot on the kernel is not measured as an application: that is seen from the base. */
+static void test_predicted_kernel_that_is_not_measured(void **state)
+{
+	const struct boot bases[] = { WITH(.image = "shim"), WITH(.image = "shim", .second_image = "kernel") };
+	const struct bytes image = BYTES_LIT("newer image"), kernel = BYTES_LIT("newer kernel");
+
+	(void)state;
+	for (size_t i = 0; i < array_len(bases); i++) {
+		json_t *with = json_pack("{s:o}", "firmware", profile());
+		struct reason why = { "" };
+		struct logbuild l;
+		struct evlog log;
+		size_t n;
+
+		build(&bases[i], &l);
+		assert_false(failed(evlog_open(buf_bytes(&l.b), &log, NULL)));
+		predict_init(&p, 1u << DIGEST_SHA256);
+		assert_false(
+			failed(predict_add(&p, ROLE_GRUB, 4, EV_EFI_BOOT_SERVICES_APPLICATION, 1, &image, "GRUB")));
+		assert_false(failed(
+			predict_add(&p, ROLE_KERNEL, 4, EV_EFI_BOOT_SERVICES_APPLICATION, 1, &kernel, "kernel")));
+		predict_optional(&p);
+		assert_false(failed(predict_on_base(&p, &log, DIGEST_SHA256, &result, &why)));
+		assert_int_equal(result.left_out[1], i == 0);
+		assert_false(failed(predict_profile(&p, &result, DIGEST_SHA256, with, &n, &why)));
+		assert_int_equal(n, 1 + i);
+		json_decref(with);
+		buf_free(&l.b);
+	}
+	result = (struct predict_result){ .uncertain = 0 };
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -813,6 +1003,10 @@ int main(void)
 		cmocka_unit_test(test_learn_refuses),
 		cmocka_unit_test(test_learn_real_boots),
 		cmocka_unit_test(test_boots_of_ours),
+		cmocka_unit_test(test_predicted_boot_passes),
+		cmocka_unit_test(test_predicted_boot_by_digest),
+		cmocka_unit_test(test_predicted_boot_is_refused),
+		cmocka_unit_test(test_predicted_kernel_that_is_not_measured),
 	};
 
 	return cmocka_run_group_tests_name("platform-firmware", tests, NULL, NULL);
