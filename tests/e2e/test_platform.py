@@ -6,6 +6,7 @@ The machine is a software TPM that is booted by boot.py, which writes both logs;
 import hashlib
 import json
 import os
+import re
 import sys
 
 sys.dont_write_bytecode = True
@@ -338,6 +339,20 @@ def test_policy_change_asks_for_everything_again(lab):
 	refused_by(lab, "P-profile", "/usr/bin/init")
 	lab.withdraw("platform", "plat")
 	approve(lab, profile(Boot()))
+	accepted(lab)
+
+
+def test_examples_of_the_manual(lab):
+	"""What assay-platform(5) shows as a profile is accepted as it stands there."""
+	here = os.path.dirname(os.path.abspath(__file__))
+	page = L.read_text(os.path.join(here, "..", "..", "man", "assay-platform.5"))
+	examples = [e for e in re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", page, re.M | re.S) if e.startswith("{")]
+	equal(len(examples), 2, "examples on the page")
+	for i, text in enumerate(examples):
+		path = lab.path("example.json")
+		with open(path, "w") as f:
+			f.write(text)
+		lab.approve("platform", "example-%d" % i, "--profile", path, "--host", "elsewhere")
 	accepted(lab)
 
 
