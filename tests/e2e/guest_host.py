@@ -43,10 +43,11 @@ class GuestHost(L.Host):
 
 	# ---- power
 
-	def boot(self, image):
+	def boot(self, image, secure_boot=True):
 		control = self.lab.path("tpm", "tpm-%d" % self.index, "sock.ctrl")
 		self.lab.harness("reset", "--index", str(self.index))
-		self.machine = guest_machine.Machine(self.lab.path("machine-%d" % self.n_boots), image, control, self.lab.port)
+		self.machine = guest_machine.Machine(self.lab.path("machine-%d" % self.n_boots), image, control, self.lab.port,
+						     secure_boot)
 		self.n_boots += 1
 		self.boot_times.append(self.machine.boot_s)
 		self.machine.forward()

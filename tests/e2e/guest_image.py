@@ -2,7 +2,8 @@
 """Disks of a guest that boots with measurements, made without root rights and byte by byte the same every time.
 
 What the firmware starts is a unified kernel image (UKI): systemd's stub with the kernel, its command line and an
-initramfs as sections, so that all of it is measured. It stands on an EFI system partition. The initramfs mounts a
+initramfs as sections, so that all of it is measured; signed for Secure Boot with the test key that Debian's OVMF comes
+with. It stands on an EFI system partition. The initramfs mounts a
 second disk, ext4, because IMA's policy "tcb" does not measure what lies in memory; there are assay-attest, the
 libraries that it needs, busybox and whatever the test adds.
 
@@ -13,16 +14,22 @@ import shutil
 import stat
 import struct
 import subprocess
+import time
 import uuid
 
 STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 BUSYBOX = "/bin/busybox"
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-PROGRAMS = ("objcopy", "mformat", "mmd", "mcopy", "sgdisk", "mke2fs", "debugfs", "ldd")
+# Variables of a new machine: without keys, which leaves Secure Boot off, and with the test key in PK, KEK and db.
+VARIABLES, VARIABLES_SIGNED = "/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd"
+SIGN_KEY, SIGN_CERTIFICATE = "/usr/share/ovmf/PkKek-1-snakeoil.key", "/usr/share/ovmf/PkKek-1-snakeoil.pem"
+SIGN_PASSWORD = "snakeoil"
+PROGRAMS = ("objcopy", "mformat", "mmd", "mcopy", "sgdisk", "mke2fs", "debugfs", "ldd", "openssl", "sbsign", "faketime")
 TIME = 1700000000
 NAMESPACE = uuid.UUID("6a3f9c5e-52a5-4b1e-9f0e-3d8f7c2b1a00")
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng", "ext4", "efivarfs")
 COMMAND_LINE = "console=ttyS0 loglevel=4 panic=-1 ima_policy=tcb ima_hash=sha256"
+OTHER_KERNEL = "other" # below the folder of tools/fetch-kernel
 MIB = 1 << 20
 ESP_MIB = 64
 APPLETS = ("base64", "cat", "cp", "chmod", "cut", "date", "dd", "echo", "grep", "head", "id", "ip", "kill", "ls", "mkdir",
@@ -38,14 +45,17 @@ def require(kernel_folder):
 	"""Raises Missing unless a guest can be built here."""
 	if os.uname().machine != "x86_64":
 		raise Missing("the guest is made from this machine's programs, for x86_64, and this is " + os.uname().machine)
-	for path, package in ((STUB, "systemd-boot-efi"), (BUSYBOX, "busybox-static"), (FIRMWARE, "ovmf")):
+	for path, package in ((STUB, "systemd-boot-efi"), (BUSYBOX, "busybox-static"), (FIRMWARE, "ovmf"),
+			      (VARIABLES_SIGNED, "ovmf"), (SIGN_KEY, "ovmf")):
 		if not os.path.exists(path):
 			raise Missing("%s is not there; on Debian it is in the package %s" % (path, package))
 	for name in PROGRAMS + ("qemu-system-x86_64",):
 		if find(name) is None:
 			raise Missing("%s is not installed" % name)
-	if not kernel_folder or not os.path.isdir(os.path.join(kernel_folder, "boot")):
-		raise Missing("no kernel for the guest; tools/fetch-kernel FOLDER gets one, ASSAY_GUEST_KERNEL names the folder")
+	for folder in (kernel_folder, os.path.join(kernel_folder, OTHER_KERNEL)):
+		if not kernel_folder or not os.path.isdir(os.path.join(folder, "boot")):
+			raise Missing("no kernels for the guest; tools/fetch-kernel FOLDER gets them, ASSAY_GUEST_KERNEL names the "
+				      "folder")
 
 
 def find(name):
@@ -176,6 +186,18 @@ def make_uki(out, kernel, initrd, command_line):
 	write(out, uki)
 
 
+def sign(uki):
+	"""Signs in place. The signature holds the time at which it was made."""
+	plain, key, signed = uki + ".plain", uki + ".key", uki + ".signed"
+	os.rename(uki, plain)
+	tool("openssl", "rsa", "-in", SIGN_KEY, "-passin", "pass:" + SIGN_PASSWORD, "-out", key)
+	tool("faketime", "-f", time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(TIME)), find("sbsign"), "--key", key, "--cert",
+	     SIGN_CERTIFICATE, "--output", signed, plain)
+	os.unlink(plain)
+	os.unlink(key)
+	os.rename(signed, uki)
+
+
 # ---------------------------------------------------------------- disks
 
 def make_esp(out, uki):
@@ -260,5 +282,6 @@ class Image:
 		self.uki, self.esp, self.root = (os.path.join(folder, n) for n in ("uki.efi", "esp.img", "root.img"))
 		self.command_line = (COMMAND_LINE + " " + command_line).strip()
 		make_uki(self.uki, kernel, initramfs(kernel, initrd or {}), self.command_line)
+		sign(self.uki)
 		make_esp(self.esp, self.uki)
 		make_root(self.root, attest, root or {})

@@ -33,15 +33,16 @@ class Answer:
 class Machine:
 	"""
 	Boots at once. folder: a new one, for sockets and logs. control: the control socket of a running software TPM, which
-	QEMU connects to and which ends with it. port: on the loopback, both here and in the guest.
+	QEMU connects to and which ends with it. port: on the loopback, both here and in the guest. secure_boot: whether the
+	firmware has the key that images are signed with, and with it Secure Boot on.
 	"""
 
-	def __init__(self, folder, image, control, port, env=None):
+	def __init__(self, folder, image, control, port, secure_boot=True, env=None):
 		self.folder, self.port, self.qemu, self.link = folder, port, None, None
 		self.started = time.monotonic()
 		os.makedirs(folder, exist_ok=True)
 		variables = os.path.join(folder, "vars.fd")
-		shutil.copyfile(guest_image.FIRMWARE.replace("_CODE", "_VARS"), variables)
+		shutil.copyfile(guest_image.VARIABLES_SIGNED if secure_boot else guest_image.VARIABLES, variables)
 		try:
 			with socket.socket(socket.AF_UNIX) as listener:
 				listener.bind(self.path("command"))
