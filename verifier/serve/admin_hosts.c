@@ -70,6 +70,45 @@ struct err admin_credentials_list(struct verifier *v, const struct request *q, s
 	return failed(e) ? e : reply_json(list, ret);
 }
 
+/* The rows in the order of the table; one that the table lost since the verdict stands behind them without a name. */
+static struct err put_check(json_t *list, const char *id, const char *name, const char *result)
+{
+	cleanup_json json_t *row = NULL;
+	struct err e;
+
+	if (failed(e = json_new_object(&row)) || failed(e = json_put_str(row, "id", id)) ||
+	    failed(e = json_put_str(row, "name", name)) || failed(e = json_put_str(row, "result", result)))
+		return e;
+	return json_array_append_new(list, take_ptr(&row)) == 0 ? ERR(E_OK) : ERR(E_LOCAL_MEMORY);
+}
+
+static struct err put_checks(json_t *o)
+{
+	cleanup_json json_t *results = json_incref(json_object_get(o, "results")), *list = NULL;
+	json_t *result;
+	const char *id;
+	struct err e;
+
+	if (results == NULL)
+		return ERR(E_OK);
+	list = json_array();
+	if (list == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	for (size_t i = 0; i < appraise_n_checks(); i++) {
+		const struct check_info c = appraise_check(i);
+
+		result = json_object_get(results, c.id);
+		if (result != NULL && failed(e = put_check(list, c.id, c.name, json_string_value(result))))
+			return e;
+		(void)json_object_del(results, c.id);
+	}
+	json_object_foreach(results, id, result)
+		if (failed(e = put_check(list, id, "", json_string_value(result))))
+			return e;
+	(void)json_object_del(o, "results");
+	return json_put(o, "checks", take_ptr(&list));
+}
+
 /* The verdict as it was, and what the host is by now. */
 static struct err explain(struct verifier *v, const struct request *q, const struct host_row *row, struct buf *stored,
 			  struct reply *ret)
@@ -86,7 +125,8 @@ static struct err explain(struct verifier *v, const struct request *q, const str
 	if (row->state.status == HOST_VERIFIED && !live)
 		status = "STALE";
 	status = shown_status(p, row->record->ek_sha256, status, q->now_s);
-	if (failed(e = json_put_str(o, "host", row->record->id)) || failed(e = json_put_str(o, "status", status)) ||
+	if (failed(e = put_checks(o)) || failed(e = json_put_str(o, "host", row->record->id)) ||
+	    failed(e = json_put_str(o, "status", status)) ||
 	    failed(e = json_put_int(o, "epoch", (int64_t)row->epoch)))
 		return e;
 	return reply_json(take_ptr(&o), ret);

@@ -253,6 +253,7 @@ static struct err commit_txn(struct txn *t, void *ctx)
 	};
 	struct err e;
 
+	a->nonce_used = a->key_taken = false;
 	memcpy(w.host_doc, v->host_doc, sizeof(w.host_doc));
 	if (failed(e = txn_policy_check(t, a->policy->generation)))
 		return e;

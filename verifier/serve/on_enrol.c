@@ -64,6 +64,7 @@ static struct err activate_txn(struct txn *t, void *ctx)
 				    a->now_s + ENROL_SESSION_LIFE_S + CLOCK_SKEW_S);
 
 	a->used = e.code == E_AUTH_CONFLICT;
+	a->conflict = false;
 	if (failed(e))
 		return e;
 	if (a->record.n > 0) {

@@ -94,6 +94,7 @@ static struct err issue_txn(struct txn *t, void *ctx)
 	struct grant *g = ctx;
 	struct err e;
 
+	g->replayed = false;
 	if (failed(e = txn_policy_check(t, g->policy->generation)))
 		return e;
 	e = txn_use_once(t, "dpop", BYTES_ARR(g->proof.replay_id), g->proof.expires_s + CLOCK_SKEW_S);

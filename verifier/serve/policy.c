@@ -231,6 +231,7 @@ static struct err end_fallen(struct txn *t, void *ctx)
 	uint64_t n;
 	struct err e;
 
+	l->n_hosts = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct fallen *f = &l->v[i];
 

@@ -58,6 +58,12 @@
 	  "INSERT INTO instance (host, id, agent, jkt, usable, status, image, model, docs, ear, epoch, "       \
 	  "verdict_expires) VALUES (?1, ?2, ?3, ?4, ?5 AND NOT EXISTS (SELECT 1 FROM instance_revoked r "      \
 	  "WHERE r.host = ?1 AND r.id = ?2), ?6, ?7, ?8, ?9, ?10, ?11, ?12)")                                  \
+	X(SQL_INSTANCE_RENEW,                                                                                  \
+	  "UPDATE instance SET agent = ?3, usable = ?5 AND NOT EXISTS (SELECT 1 FROM instance_revoked r "      \
+	  "WHERE r.host = ?1 AND r.id = ?2), status = ?6, image = ?7, model = ?8, docs = ?9, ear = ?10, "      \
+	  "epoch = ?11, verdict_expires = ?12 WHERE host = ?1 AND id = ?2 AND jkt = ?4")                       \
+	X(SQL_INSTANCE_IDS, "SELECT id FROM instance WHERE host = ?1")                                         \
+	X(SQL_INSTANCE_END, "DELETE FROM instance WHERE host = ?1 AND id = ?2")                                \
 	X(SQL_INSTANCE_BY_JKT,                                                                                 \
 	  "SELECT i.host, i.id, i.agent, i.jkt, i.usable, i.status, i.image, i.model, i.docs, i.ear, i.epoch, " \
 	  "i.verdict_expires, s.epoch FROM instance i JOIN host_state s ON s.host = i.host WHERE i.jkt = ?1")  \

@@ -84,6 +84,14 @@ void store_close(struct store *s)
 	free(s);
 }
 
+/*
+ * SQLite keeps what a statement or savepoint may have to undo in memory, in one
+ * piece of this size, made and freed each time. Its default of 64 KiB is what
+ * the C library gives back to the system at every free. Refused, and not
+ * needed, once SQLite is at work.
+ */
+#define UNDO_MEMORY (16 * 1024)
+
 struct err store_open(const char *dir, struct store **ret, struct reason *reterr)
 {
 	cleanup_store struct store *s = calloc(1, sizeof(*s));
@@ -93,6 +101,7 @@ struct err store_open(const char *dir, struct store **ret, struct reason *reterr
 
 	if (s == NULL)
 		return ERR(E_LOCAL_MEMORY);
+	(void)sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, UNDO_MEMORY);
 	s->last = &s->first;
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_cond_init(&s->work, NULL);

@@ -5,8 +5,7 @@
  * Reads see the last commit. Writes go through store_write(): the caller hands
  * over a function that runs inside a transaction on the store's writer thread
  * and returns only after the commit is durable. Writers that wait at the same
- * time share one commit (group commit); each runs in its own savepoint, so one
- * that fails takes nobody with it. No reply leaves before its write is durable.
+ * time share one commit (group commit); one that fails takes nobody with it. No reply leaves before its write is durable.
  *
  * Thread-safe. Errors: E_LOCAL_STORE (disk full, I/O, corruption; what SQLite
  * said is in the debug log), E_LOCAL_MEMORY, E_LOCAL_NOT_FOUND,
@@ -39,8 +38,9 @@ struct txn;
 typedef struct err (*store_fn)(struct txn *t, void *ctx);
 /*
  * Runs fn in a transaction and waits until it is durable. fn's error undoes
- * its own changes and is returned. fn runs once, on the writer's thread, and
- * must not call store_write() itself.
+ * its own changes and is returned. fn runs on the writer's thread, once more
+ * where somebody else's failure undid the transaction, so it sets what it tells
+ * through ctx anew each time; and it must not call store_write() itself.
  */
 must_check struct err store_write(struct store *s, store_fn fn, void *ctx);
 /* Whether the store answers a read and could commit, and after a commit that failed, has room for more; for /healthz. */

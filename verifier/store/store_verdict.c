@@ -45,23 +45,12 @@ static struct err write_row(struct txn *t, const struct verdict_write *v, uint64
 	return changes == 1 ? ERR(E_OK) : ERR(E_BUG);
 }
 
-static struct err drop_instances(struct txn *t, const char *host)
-{
-	cleanup_stmt sqlite3_stmt *st = NULL;
-	uint64_t changes;
-	struct err e;
-
-	if (failed(e = stmt_get(t->c, SQL_INSTANCE_DROP, &st)) || failed(e = bind_text(st, 1, host)))
-		return e;
-	return stmt_run(st, &changes);
-}
-
-static struct err add_instance(struct txn *t, const struct verdict_write *v, const struct instance_row *i,
-			       uint64_t epoch)
+/* What the row of an instance holds, in the order of the parameters that adding and renewing it share. */
+static struct err write_instance(struct txn *t, enum sql_id id, const struct verdict_write *v,
+				 const struct instance_row *i, uint64_t epoch, uint64_t *ret_changes)
 {
 	cleanup_stmt sqlite3_stmt *st = NULL;
 	uint8_t image[64], model[64], docs[128];
-	uint64_t changes;
 	struct err e;
 
 	memcpy(image, i->image.manifest, 32);
@@ -72,7 +61,7 @@ static struct err add_instance(struct txn *t, const struct verdict_write *v, con
 	memcpy(docs + 32, i->image_doc, 32);
 	memcpy(docs + 64, i->model_doc, 32);
 	memcpy(docs + 96, i->platform_doc, 32);
-	if (failed(e = stmt_get(t->c, SQL_INSTANCE_ADD, &st)) || failed(e = bind_text(st, 1, v->host_id)) ||
+	if (failed(e = stmt_get(t->c, id, &st)) || failed(e = bind_text(st, 1, v->host_id)) ||
 	    failed(e = bind_blob(st, 2, BYTES_ARR(i->id))) || failed(e = bind_text(st, 3, i->agent)) ||
 	    failed(e = bind_text(st, 4, i->jkt)) || failed(e = bind_i64(st, 5, v->passed && i->usable)) ||
 	    failed(e = bind_i64(st, 6, i->status)) || failed(e = bind_blob(st, 7, BYTES_ARR(image))) ||
@@ -80,7 +69,77 @@ static struct err add_instance(struct txn *t, const struct verdict_write *v, con
 	    failed(e = bind_blob(st, 10, BYTES_ARR(i->ear_digest))) || failed(e = bind_u64(st, 11, epoch)) ||
 	    failed(e = bind_i64(st, 12, v->passed ? v->expires_s : 0)))
 		return e;
+	return stmt_run(st, ret_changes);
+}
+
+static bool is_listed(const struct verdict_write *v, struct bytes id)
+{
+	for (size_t i = 0; i < v->n_instances; i++)
+		if (bytes_eq(id, BYTES_ARR(v->instance[i].id)))
+			return true;
+	return false;
+}
+
+/* The ids of the host's rows that the verdict does not name; *ret grows. */
+static struct err list_ended(struct txn *t, const struct verdict_write *v, struct buf *ret)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	struct bytes id;
+	bool row;
+	struct err e;
+
+	if (failed(e = stmt_get(t->c, SQL_INSTANCE_IDS, &st)) || failed(e = bind_text(st, 1, v->host_id)))
+		return e;
+	for (;;) {
+		if (failed(e = stmt_step(st, &row)) || !row)
+			return e;
+		if (failed(e = column_blob(st, 0, &id)))
+			return e;
+		if (!is_listed(v, id) && failed(e = buf_add(ret, id)))
+			return e;
+	}
+}
+
+static struct err end_instance(struct txn *t, const char *host, struct bytes id)
+{
+	cleanup_stmt sqlite3_stmt *st = NULL;
+	uint64_t changes;
+	struct err e;
+
+	if (failed(e = stmt_get(t->c, SQL_INSTANCE_END, &st)) || failed(e = bind_text(st, 1, host)) ||
+	    failed(e = bind_blob(st, 2, id)))
+		return e;
 	return stmt_run(st, &changes);
+}
+
+/*
+ * The rows become the verdict's list. One that lives on is written in place:
+ * that leaves the index of the keys alone, and it happens with every verdict.
+ */
+static struct err write_instances(struct txn *t, const struct verdict_write *v, uint64_t epoch)
+{
+	cleanup_buf struct buf ended = BUF_INIT(2 * LIMIT_INSTANCES * INSTANCE_ID_LEN);
+	uint64_t changes;
+	struct err e;
+
+	if (failed(e = list_ended(t, v, &ended)))
+		return e;
+	for (size_t at = 0; at < ended.n; at += INSTANCE_ID_LEN)
+		if (failed(e = end_instance(t, v->host_id, BYTES(ended.p + at, INSTANCE_ID_LEN))))
+			return e;
+	for (size_t i = 0; i < v->n_instances; i++) {
+		const struct instance_row *row = &v->instance[i];
+
+		if (failed(e = write_instance(t, SQL_INSTANCE_RENEW, v, row, epoch, &changes)))
+			return e;
+		if (changes == 1)
+			continue;
+		/* New, or under another key. */
+		if (failed(e = end_instance(t, v->host_id, BYTES_ARR(row->id))) ||
+		    failed(e = write_instance(t, SQL_INSTANCE_ADD, v, row, epoch, &changes)))
+			return e;
+	}
+	return ERR(E_OK);
 }
 
 struct err txn_verdict(struct txn *t, const struct verdict_write *v)
@@ -93,13 +152,9 @@ struct err txn_verdict(struct txn *t, const struct verdict_write *v)
 		return ERR(E_BUG);
 	if (!v->passed || v->move_epoch)
 		epoch++;
-	if (failed(e = compare_row(t, v)) || failed(e = write_row(t, v, epoch)) ||
-	    failed(e = drop_instances(t, v->host_id)))
+	if (failed(e = compare_row(t, v)) || failed(e = write_row(t, v, epoch)))
 		return e;
-	for (size_t i = 0; i < v->n_instances; i++)
-		if (failed(e = add_instance(t, v, &v->instance[i], epoch)))
-			return e;
-	return ERR(E_OK);
+	return write_instances(t, v, epoch);
 }
 
 struct err txn_progress(struct txn *t, const struct verdict_write *v)
