@@ -58,24 +58,63 @@ static void test_files_are_private(void **state)
 	assert_null(s);
 }
 
-/* The short form is the long one without the record. */
-static void test_host_state_alone(void **state)
+/* Whatever changes a row, the next read sees it, also when the row was read a moment before. */
+static void test_reads_see_the_last_commit(void **state)
 {
-	cleanup_host_row struct host_row row = { 0 }, whole = { 0 };
+	const struct document d = fx_document(DOCUMENT_HOST, "d", 1, 7);
+	cleanup_host_row struct host_row a = { 0 }, b = { 0 }, c = { 0 }, again = { 0 }, e = { 0 }, f = { 0 };
+	uint64_t n;
 
 	WITH_HOST;
-	assert_ok(fx_verdict(s, h.id, true, FX_NOW, LATER, 1, 1, 1));
-	assert_ok(store_host(s, h.id, &whole));
-	assert_ok(store_host_state(s, h.id, &row));
-	assert_null(row.record);
-	assert_memory_equal(row.ek_sha256, whole.record->ek_sha256, 32);
-	assert_memory_equal(whole.ek_sha256, whole.record->ek_sha256, 32);
-	assert_int_equal(row.version, whole.version);
-	assert_int_equal(row.epoch, whole.epoch);
-	assert_int_equal(row.verdict_s, FX_NOW);
-	assert_int_equal(row.verdict_expires_s, LATER);
-	assert_int_equal(row.state.status, HOST_VERIFIED);
-	assert_err(store_host_state(s, "nobody", &row), E_LOCAL_NOT_FOUND);
+	assert_ok(store_host(s, h.id, &a));
+	assert_ok(fx_verdict(s, h.id, true, FX_NOW, LATER, 1, 1, 7));
+	assert_ok(store_host(s, h.id, &b));
+	assert_int_equal(b.version, a.version + 1);
+	assert_int_equal(b.verdict_s, FX_NOW);
+	assert_int_equal(b.verdict_expires_s, LATER);
+	assert_int_equal(b.state.status, HOST_VERIFIED);
+	/* Not read anew: the record is the one that the caller before holds. */
+	assert_ptr_equal(b.record, a.record);
+	assert_memory_equal(b.ek_sha256, b.record->ek_sha256, 32);
+	assert_ok(store_host(s, h.id, &again));
+	assert_int_equal(again.version, b.version);
+	assert_int_equal(again.epoch, b.epoch);
+
+	assert_ok(fx_document_add(s, &d, BYTES_LIT("{}"), fx_keyid('a'), FX_NOW));
+	assert_ok(fx_operator_removed(s, fx_keyid('a'), &n));
+	assert_int_equal(n, 1);
+	assert_ok(store_host(s, h.id, &c));
+	assert_int_equal(c.epoch, b.epoch + 1);
+	assert_int_equal(c.verdict_expires_s, 0);
+
+	assert_ok(fx_host_revoke(s, h.id));
+	assert_ok(store_host(s, h.id, &e));
+	assert_int_equal(e.epoch, c.epoch + 1);
+	assert_ok(fx_host_clear(s, h.id));
+	assert_ok(store_host(s, h.id, &f));
+	assert_int_equal(f.epoch, e.epoch + 1);
+	assert_int_equal(f.state.status, HOST_NEVER);
+	assert_ok(fx_host_remove(s, h.id));
+	host_row_done(&f);
+	assert_err(store_host(s, h.id, &f), E_LOCAL_NOT_FOUND);
+}
+
+/* The id is the same and the record is not: the one that was kept must not come back. */
+static void test_another_record_is_read(void **state)
+{
+	cleanup_fx_host struct fx_host other = { .id = "" };
+	cleanup_host_row struct host_row a = { 0 }, b = { 0 };
+	bool existed;
+
+	WITH_HOST;
+	assert_ok(store_host(s, h.id, &a));
+	assert_ok(fx_host_remove(s, h.id));
+	fx_host_with_other_ak(&h, &other);
+	assert_string_equal(h.id, other.id);
+	assert_ok(fx_host_add(s, other.id, buf_bytes(&other.record), &existed));
+	assert_ok(store_host(s, other.id, &b));
+	assert_memory_not_equal(a.record->digest, b.record->digest, 32);
+	assert_false(bytes_eq(tpm_name_bytes(&a.record->ak_name), tpm_name_bytes(&b.record->ak_name)));
 }
 
 static void test_time_high_never_goes_back(void **state)
@@ -596,7 +635,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_files_are_private),
-		cmocka_unit_test(test_host_state_alone),
+		cmocka_unit_test(test_reads_see_the_last_commit),
+		cmocka_unit_test(test_another_record_is_read),
 		cmocka_unit_test(test_time_high_never_goes_back),
 		cmocka_unit_test(test_use_once),
 		cmocka_unit_test(test_prune_horizon),

@@ -7,11 +7,14 @@
 #ifndef ASSAY_VERIFIER_HOST_H
 #define ASSAY_VERIFIER_HOST_H
 
+#include <stdatomic.h>
+
 #include "firmware-measure/workload_event.h"
 #include "protocol/evidence.h"
 
-/* Made once, at activation (N10, N11). Never changed. */
+/* Made once, at activation (N10, N11). Never changed, so several may hold one. */
 struct host_record {
+	atomic_uint holders;              /* besides the first */
 	char id[HOST_ID_LEN + 1];
 	uint8_t ek_sha256[32];            /* of the EK's SubjectPublicKeyInfo */
 	struct tpm_name ak_name;
@@ -32,6 +35,8 @@ struct host_record {
 must_check struct err host_record_encode(struct bytes ek_public, struct bytes ek_cert, struct bytes ak_public,
 					 int64_t enrolled_s, struct buf *ret);
 must_check struct err host_record_decode(struct bytes in, struct host_record **ret);
+/* One more holder; each gives it back with host_record_free(). */
+struct host_record *host_record_hold(struct host_record *h);
 void host_record_free(struct host_record *h);
 DEFINE_CLEANUP(struct host_record, cleanup_host_record_, host_record_free)
 #define cleanup_host_record cleanup(cleanup_host_record_)

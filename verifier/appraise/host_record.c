@@ -32,9 +32,15 @@ struct err host_record_encode(struct bytes ek_public, struct bytes ek_cert, stru
 	return buf_add(ret, buf_bytes(&b));
 }
 
+struct host_record *host_record_hold(struct host_record *h)
+{
+	atomic_fetch_add(&h->holders, 1);
+	return h;
+}
+
 void host_record_free(struct host_record *h)
 {
-	if (h == NULL)
+	if (h == NULL || atomic_fetch_sub(&h->holders, 1) > 0)
 		return;
 	key_free(h->ak);
 	free(h);

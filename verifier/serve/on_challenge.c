@@ -38,7 +38,7 @@ static void positions(const struct host_state *s, const struct policy *p, const 
 /* The EK that decides which platform documents are asked about; for a host that is not there, none of anybody. */
 static struct err look_up(struct verifier *v, const char *id, struct host_row *row, bool *ret_known)
 {
-	struct err e = store_host_state(v->store, id, row);
+	struct err e = store_host(v->store, id, row);
 
 	*ret_known = !failed(e);
 	if (e.code != E_LOCAL_NOT_FOUND)

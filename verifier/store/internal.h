@@ -4,9 +4,11 @@
 #define ASSAY_VERIFIER_STORE_INTERNAL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 
+#include "verifier/store/host_cache.h"
 #include "verifier/store/sql.h"
 #include "verifier/store/store.h"
 
@@ -68,7 +70,7 @@ struct job {
 	store_fn fn;
 	void *ctx;
 	struct err e;
-	bool done;
+	sem_t done;                       /* one each: who waits for the next commit sleeps on */
 	struct job *next;
 };
 
@@ -79,15 +81,17 @@ struct store {
 	pthread_t thread;
 	bool has_thread;
 	pthread_mutex_t lock;             /* everything below */
-	pthread_cond_t work, finished, reader_free;
+	pthread_cond_t work, reader_free;
 	struct job *first, **last;
 	bool stopping;
 	struct conn *idle;
 	atomic_bool commit_failed;        /* the last commit that wrote something */
+	struct host_cache hosts;
 };
 
 struct txn {
 	struct conn *c;
+	struct host_cache *hosts;         /* to be told which rows change */
 };
 
 must_check struct err writer_start(struct store *s);

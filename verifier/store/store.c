@@ -77,9 +77,9 @@ void store_close(struct store *s)
 	}
 	/* Last, so that it is the one that folds the write-ahead log into the database. */
 	conn_close(s->writer);
+	host_cache_done(&s->hosts);
 	(void)pthread_mutex_destroy(&s->lock);
 	(void)pthread_cond_destroy(&s->work);
-	(void)pthread_cond_destroy(&s->finished);
 	(void)pthread_cond_destroy(&s->reader_free);
 	free(s);
 }
@@ -105,10 +105,9 @@ struct err store_open(const char *dir, struct store **ret, struct reason *reterr
 	s->last = &s->first;
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_cond_init(&s->work, NULL);
-	(void)pthread_cond_init(&s->finished, NULL);
 	(void)pthread_cond_init(&s->reader_free, NULL);
 	reason_set(reterr, "cannot open the database in %s", dir);
-	if (failed(e = check_dir(dir, reterr)) || failed(e = buf_addf(&path, "%s/" STORE_FILE, dir)) ||
+	if (failed(e = host_cache_init(&s->hosts)) || failed(e = check_dir(dir, reterr)) || failed(e = buf_addf(&path, "%s/" STORE_FILE, dir)) ||
 	    failed(e = buf_cstr(&path, &path_s)) || failed(e = make_file(path_s)) ||
 	    failed(e = open_writer(path_s, &s->writer, reterr)) || failed(e = open_readers(s, path_s)) ||
 	    failed(e = writer_start(s)))

@@ -71,7 +71,7 @@ must_check struct err txn_prune(struct txn *t, int64_t now_s);
 
 /* --- hosts --- */
 struct host_row {
-	struct host_record *record;       /* owned */
+	struct host_record *record;       /* held */
 	struct host_state state;          /* owned */
 	uint8_t ek_sha256[32];            /* as in the record, which never changes */
 	uint64_t version;                 /* moves with every change of the row */
@@ -83,8 +83,6 @@ void host_row_done(struct host_row *h);
 #define cleanup_host_row cleanup(host_row_done)
 /* E_LOCAL_NOT_FOUND. */
 must_check struct err store_host(struct store *s, const char *id, struct host_row *ret);
-/* The same with record NULL: for who verifies nothing, and need not pay for its keys. */
-must_check struct err store_host_state(struct store *s, const char *id, struct host_row *ret);
 /*
  * The record as stored. First binding wins (N10): E_AUTH_CONFLICT when the id
  * is there with another record or the EK under another id; E_OK and

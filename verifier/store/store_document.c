@@ -98,6 +98,7 @@ static struct err end_hosts(struct txn *t, struct bytes digest, uint64_t *n)
 
 	if (digest.n != 32)
 		return ERR(E_LOCAL_STORE);
+	host_cache_touch_all(t->hosts);
 	if (failed(e = stmt_get(t->c, SQL_HOSTS_END_BY_DOCUMENT, &st)) || failed(e = bind_blob(st, 1, digest)) ||
 	    failed(e = stmt_run(st, &changes)))
 		return e;

@@ -11,30 +11,45 @@ void host_row_done(struct host_row *h)
 	*h = (struct host_row){ 0 };
 }
 
-static struct err read_host(sqlite3_stmt *st, bool with_record, struct host_row *h)
+/* What we wrote ourselves does not decode: that is the store's fault and never a peer's. */
+static struct err of_store(struct err e)
 {
-	struct bytes record, state;
+	return !failed(e) || e.code == E_LOCAL_MEMORY ? e : ERR(E_LOCAL_STORE);
+}
+
+static struct err read_record(struct store *s, const char *id, struct bytes record, struct host_record **ret)
+{
+	struct err e = host_cache_record(&s->hosts, id, record, ret);
+
+	if (failed(e) || *ret != NULL)
+		return e;
+	return of_store(host_record_decode(record, ret));
+}
+
+static struct err read_host(struct store *s, const char *id, sqlite3_stmt *st, struct host_row *h,
+			    struct bytes *ret_state)
+{
+	struct bytes record;
 	struct err e;
 
-	if (failed(e = column_blob(st, 0, &record)) || failed(e = column_blob(st, 1, &state)) ||
+	if (failed(e = column_blob(st, 0, &record)) || failed(e = column_blob(st, 1, ret_state)) ||
 	    failed(e = column_exact(st, 7, h->ek_sha256, sizeof(h->ek_sha256))) ||
 	    failed(e = column_u64(st, 2, &h->version)) || failed(e = column_u64(st, 3, &h->epoch)) ||
 	    failed(e = column_exact(st, 6, h->host_doc, sizeof(h->host_doc))))
 		return e;
 	h->verdict_s = column_i64(st, 4);
 	h->verdict_expires_s = column_i64(st, 5);
-	e = with_record ? host_record_decode(record, &h->record) : ERR(E_OK);
-	if (failed(e) || failed(e = host_state_decode(state, &h->state)))
-		/* What we wrote ourselves does not decode: that is the store's fault and never a peer's. */
-		return ERR(e.code == E_LOCAL_MEMORY ? E_LOCAL_MEMORY : E_LOCAL_STORE);
-	return ERR(E_OK);
+	if (failed(e = read_record(s, id, record, &h->record)))
+		return e;
+	return of_store(host_state_decode(*ret_state, &h->state));
 }
 
-static struct err get_host(struct store *s, const char *id, bool with_record, struct host_row *ret)
+static struct err from_database(struct store *s, const char *id, uint64_t generation, struct host_row *ret)
 {
 	cleanup_reader struct reader r = READER(s);
 	cleanup_stmt sqlite3_stmt *st = NULL;
 	cleanup_host_row struct host_row h = { 0 };
+	struct bytes state;
 	bool row;
 	struct err e;
 
@@ -44,8 +59,9 @@ static struct err get_host(struct store *s, const char *id, bool with_record, st
 		return e;
 	if (!row)
 		return ERR(E_LOCAL_NOT_FOUND);
-	if (failed(e = read_host(st, with_record, &h)))
+	if (failed(e = read_host(s, id, st, &h, &state)))
 		return e;
+	host_cache_keep(&s->hosts, id, generation, &h, state);
 	*ret = h;
 	h = (struct host_row){ 0 };
 	return ERR(E_OK);
@@ -53,12 +69,11 @@ static struct err get_host(struct store *s, const char *id, bool with_record, st
 
 struct err store_host(struct store *s, const char *id, struct host_row *ret)
 {
-	return get_host(s, id, true, ret);
-}
+	uint64_t generation;
+	bool found;
+	struct err e = host_cache_row(&s->hosts, id, ret, &found, &generation);
 
-struct err store_host_state(struct store *s, const char *id, struct host_row *ret)
-{
-	return get_host(s, id, false, ret);
+	return failed(e) || found ? e : from_database(s, id, generation, ret);
 }
 
 /*
@@ -161,6 +176,7 @@ struct err txn_host_clear(struct txn *t, const char *id)
 	bool any;
 	struct err e;
 
+	host_cache_touch(t->hosts, id);
 	host_state_init(&state);
 	if (failed(e = host_state_encode(&state, &b)) || failed(e = stmt_get(t->c, SQL_HOST_RESET, &st)) ||
 	    failed(e = bind_text(st, 1, id)) || failed(e = bind_i64(st, 2, (int64_t)state.status)) ||
@@ -179,6 +195,7 @@ struct err txn_host_remove(struct txn *t, const char *id)
 	bool any, there;
 	struct err e;
 
+	host_cache_touch(t->hosts, id);
 	if (failed(e = stmt_get(t->c, SQL_HOST_EPOCH, &st)) || failed(e = bind_text(st, 1, id)) ||
 	    failed(e = stmt_step(st, &there)))
 		return e;
@@ -197,6 +214,7 @@ struct err txn_host_revoke(struct txn *t, const char *id)
 	bool any;
 	struct err e = run_for_host(t, SQL_HOST_END, id, &any);
 
+	host_cache_touch(t->hosts, id);
 	if (failed(e))
 		return e;
 	return any ? ERR(E_OK) : ERR(E_LOCAL_NOT_FOUND);

@@ -152,6 +152,7 @@ struct err txn_verdict(struct txn *t, const struct verdict_write *v)
 		return ERR(E_BUG);
 	if (!v->passed || v->move_epoch)
 		epoch++;
+	host_cache_touch(t->hosts, v->host_id);
 	if (failed(e = compare_row(t, v)) || failed(e = write_row(t, v, epoch)))
 		return e;
 	return write_instances(t, v, epoch);
@@ -164,6 +165,7 @@ struct err txn_progress(struct txn *t, const struct verdict_write *v)
 	uint64_t changes;
 	struct err e;
 
+	host_cache_touch(t->hosts, v->host_id);
 	if (failed(e = compare_row(t, v)) || failed(e = host_state_encode(v->next, &state)) ||
 	    failed(e = stmt_get(t->c, SQL_HOST_PROGRESS, &st)) || failed(e = bind_text(st, 1, v->host_id)) ||
 	    failed(e = bind_blob(st, 2, buf_bytes(&state))) || failed(e = stmt_run(st, &changes)))

@@ -35,7 +35,7 @@ enum batch { BATCH_DONE, BATCH_AGAIN };
 /* On a full disk, an I/O error or for lack of memory SQLite may give up the transaction by itself. */
 static struct err run_fn(struct store *s, struct job *j)
 {
-	struct txn t = { s->writer };
+	struct txn t = { s->writer, &s->hosts };
 
 	j->e = j->fn(&t, j->ctx);
 	return sqlite3_get_autocommit(s->writer->db) ? ERR(E_LOCAL_STORE) : ERR(E_OK);
@@ -99,9 +99,19 @@ static struct err run_batch(struct store *s, struct job *first)
 		return e;
 	if (failed(e = conn_run(s->writer, SQL_COMMIT)))
 		return e;
+	host_cache_committed(&s->hosts);
 	if (sqlite3_total_changes64(s->writer->db) != before)
 		atomic_store(&s->commit_failed, false);
 	return ERR(E_OK);
+}
+
+/* A job lives on its waiter's stack and is gone as soon as that is told. */
+static void answer(struct job *first)
+{
+	for (struct job *next, *j = first; j != NULL; j = next) {
+		next = j->next;
+		(void)sem_post(&j->done);
+	}
 }
 
 static void *writer_main(void *arg)
@@ -128,11 +138,8 @@ static void *writer_main(void *arg)
 			atomic_store(&s->commit_failed, true);
 		}
 
+		answer(first);
 		(void)pthread_mutex_lock(&s->lock);
-		/* A job lives on its waiter's stack and is gone as soon as the lock is free. */
-		for (struct job *j = first; j != NULL; j = j->next)
-			j->done = true;
-		(void)pthread_cond_broadcast(&s->finished);
 	}
 	(void)pthread_mutex_unlock(&s->lock);
 	return NULL;
@@ -167,11 +174,13 @@ struct err store_write(struct store *s, store_fn fn, void *ctx)
 		(void)pthread_mutex_unlock(&s->lock);
 		return ERR(E_LOCAL_STORE);
 	}
+	(void)sem_init(&j.done, 0, 0);
 	*s->last = &j;
 	s->last = &j.next;
 	(void)pthread_cond_signal(&s->work);
-	while (!j.done)
-		(void)pthread_cond_wait(&s->finished, &s->lock);
 	(void)pthread_mutex_unlock(&s->lock);
+	while (sem_wait(&j.done) != 0)
+		; /* a signal */
+	(void)sem_destroy(&j.done);
 	return j.e;
 }
