@@ -38,8 +38,8 @@ struct jws_signer {
 /* Compact JWS of claims with header {alg, kid?, typ, jwk?}. jwk is borrowed and NULL except for DPoP. Appended. */
 must_check struct err jws_sign(const struct jws_signer *s, const char *typ, const json_t *jwk, const json_t *claims,
 			       struct buf *ret);
-/* The same with a private key. */
-must_check struct err jws_sign_key(const struct key *k, const char *kid, const char *typ, const json_t *claims,
+/* The same with a private key, without jwk; claims is the text of a JSON object, and signed as it is. */
+must_check struct err jws_sign_key(const struct key *k, const char *kid, const char *typ, struct bytes claims,
 				   struct buf *ret);
 
 /* A compact JWS taken apart, nothing verified yet. Owns header and claims; views borrow from the token. */

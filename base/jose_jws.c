@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "base/jose.h"
+#include "base/jsonw.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -40,22 +41,31 @@ static struct err put_header(const struct jws_signer *s, const char *typ, const 
 	return json_write(header, ret);
 }
 
-struct err jws_sign(const struct jws_signer *s, const char *typ, const json_t *jwk, const json_t *claims,
-		    struct buf *ret)
+static struct err sign_parts(const struct jws_signer *s, struct bytes header, struct bytes payload, struct buf *ret)
 {
-	cleanup_buf struct buf header = BUF_INIT(LIMIT_TOKEN), payload = BUF_INIT(LIMIT_TOKEN);
 	cleanup_buf struct buf token = BUF_INIT(LIMIT_TOKEN), sig = BUF_INIT(SIGNATURE_MAX);
 	struct err e;
 
-	if (failed(e = put_header(s, typ, jwk, &header)) || failed(e = json_write(claims, &payload)))
-		return e;
-	if (failed(e = b64url_encode(buf_bytes(&header), &token)) || failed(e = buf_add_u8(&token, '.')) ||
-	    failed(e = b64url_encode(buf_bytes(&payload), &token)))
+	if (payload.n > LIMIT_TOKEN)
+		return ERR(E_LIMIT_SIZE);
+	if (failed(e = b64url_encode(header, &token)) || failed(e = buf_add_u8(&token, '.')) ||
+	    failed(e = b64url_encode(payload, &token)))
 		return e;
 	if (failed(e = s->sign(s->ctx, buf_bytes(&token), &sig)) || failed(e = buf_add_u8(&token, '.')) ||
 	    failed(e = b64url_encode(buf_bytes(&sig), &token)))
 		return e;
 	return buf_add(ret, buf_bytes(&token));
+}
+
+struct err jws_sign(const struct jws_signer *s, const char *typ, const json_t *jwk, const json_t *claims,
+		    struct buf *ret)
+{
+	cleanup_buf struct buf header = BUF_INIT(LIMIT_TOKEN), payload = BUF_INIT(LIMIT_TOKEN);
+	struct err e;
+
+	if (failed(e = put_header(s, typ, jwk, &header)) || failed(e = json_write(claims, &payload)))
+		return e;
+	return sign_parts(s, buf_bytes(&header), buf_bytes(&payload), ret);
 }
 
 /* RFC 7518, 3.3 and 3.4; RFC 8037, 3.1. */
@@ -73,13 +83,23 @@ static struct err sign_with_key(void *ctx, struct bytes data, struct buf *ret)
 	return key_sign(*k, scheme_for(*k), DIGEST_SHA256, data, ret);
 }
 
-struct err jws_sign_key(const struct key *k, const char *kid, const char *typ, const json_t *claims, struct buf *ret)
+struct err jws_sign_key(const struct key *k, const char *kid, const char *typ, struct bytes claims, struct buf *ret)
 {
-	struct jws_signer s = { .alg = jws_alg_for(k), .kid = kid, .sign = sign_with_key, .ctx = &k };
+	const struct jws_signer s = { .alg = jws_alg_for(k), .kid = kid, .sign = sign_with_key, .ctx = &k };
+	cleanup_buf struct buf header = BUF_INIT(LIMIT_TOKEN);
+	struct jsonw w;
+	struct err e;
 
 	if (s.alg == NULL)
 		return ERR(E_PEER_UNSUPPORTED);
-	return jws_sign(&s, typ, NULL, claims, ret);
+	jsonw_begin(&w, &header);
+	jsonw_str(&w, "alg", s.alg);
+	if (kid != NULL)
+		jsonw_str(&w, "kid", kid);
+	jsonw_str(&w, "typ", typ);
+	if (failed(e = jsonw_end(&w)))
+		return e;
+	return sign_parts(&s, buf_bytes(&header), claims, ret);
 }
 
 void jws_done(struct jws *j)

@@ -100,7 +100,11 @@ static void put_escaped(struct jsonw *w, uint8_t c)
 
 void jsonw_str(struct jsonw *w, const char *key, const char *v)
 {
-	const struct bytes s = bytes_str(v);
+	jsonw_text(w, key, bytes_str(v));
+}
+
+void jsonw_text(struct jsonw *w, const char *key, struct bytes s)
+{
 	size_t from = 0;
 
 	if (!failed(w->e) && !utf8_valid(s))
@@ -139,5 +143,14 @@ void jsonw_hex(struct jsonw *w, const char *key, struct bytes v)
 	put(w, BYTES_LIT("\""));
 	if (!failed(w->e))
 		w->e = buf_add_hex(w->b, v);
+	put(w, BYTES_LIT("\""));
+}
+
+void jsonw_b64url(struct jsonw *w, const char *key, struct bytes v)
+{
+	put_key(w, key);
+	put(w, BYTES_LIT("\""));
+	if (!failed(w->e))
+		w->e = b64url_encode(v, w->b);
 	put(w, BYTES_LIT("\""));
 }

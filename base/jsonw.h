@@ -34,8 +34,10 @@ void jsonw_array(struct jsonw *w, const char *key);
 /* Ends the innermost object or array. */
 void jsonw_close(struct jsonw *w);
 void jsonw_str(struct jsonw *w, const char *key, const char *v);
+void jsonw_text(struct jsonw *w, const char *key, struct bytes v); /* the same, by length */
 void jsonw_int(struct jsonw *w, const char *key, int64_t v);
 void jsonw_bool(struct jsonw *w, const char *key, bool v);
 void jsonw_hex(struct jsonw *w, const char *key, struct bytes v); /* lower case */
+void jsonw_b64url(struct jsonw *w, const char *key, struct bytes v);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/jsonw.h"
 #include "base/text.h"
 
 #define RESULTS_MAX (LIMIT_INSTANCES + 1) /* one per instance and one for the host as a whole */
@@ -30,90 +31,65 @@ void attest_reply_done(struct attest_reply *m)
 	m->n_results = 0;
 }
 
-static struct err put_failure(json_t *a, const struct attest_failure *f)
+static void put_failures(struct jsonw *w, const struct attest_reply *m)
 {
-	cleanup_json json_t *o = NULL;
-	struct err e;
+	jsonw_array(w, "failures");
+	for (size_t i = 0; i < m->n_failures; i++) {
+		const struct attest_failure *f = &m->failure[i];
 
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = json_put_str(o, "check", f->check)) ||
-	    failed(e = json_put_str(o, "subject", f->subject)) ||
-	    failed(e = json_put_str(o, "expected", f->expected)) ||
-	    failed(e = json_put_str(o, "seen", f->seen)))
-		return e;
-	return json_array_append(a, o) == 0 ? ERR(E_OK) : ERR(E_LOCAL_MEMORY);
+		jsonw_object(w, NULL);
+		jsonw_str(w, "check", f->check);
+		jsonw_str(w, "expected", f->expected);
+		jsonw_str(w, "seen", f->seen);
+		jsonw_str(w, "subject", f->subject);
+		jsonw_close(w);
+	}
+	jsonw_close(w);
 }
 
-static struct err put_failures(json_t *o, const struct attest_reply *m)
+static struct err put_results(struct jsonw *w, const struct attest_reply *m)
 {
-	cleanup_json json_t *a = json_array();
-	struct err e;
+	jsonw_array(w, "results");
+	for (size_t i = 0; i < m->n_results; i++) {
+		const struct attest_result *r = &m->result[i];
 
-	if (a == NULL)
-		return ERR(E_LOCAL_MEMORY);
-	for (size_t i = 0; i < m->n_failures; i++)
-		if (failed(e = put_failure(a, &m->failure[i])))
-			return e;
-	return json_put(o, "failures", take_ptr(&a));
-}
-
-static struct err put_result(json_t *a, const struct attest_result *r)
-{
-	cleanup_json json_t *o = NULL;
-	struct err e;
-
-	if (!listed(r->status, array_len(statuses), statuses))
-		return ERR(E_BUG);
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = json_put_str(o, "instance", r->instance)) ||
-	    failed(e = json_put_str(o, "status", r->status)) ||
-	    failed(e = json_put_text(o, "ear", buf_bytes(&r->ear))))
-		return e;
-	return json_array_append(a, o) == 0 ? ERR(E_OK) : ERR(E_LOCAL_MEMORY);
-}
-
-static struct err put_results(json_t *o, const struct attest_reply *m)
-{
-	cleanup_json json_t *a = json_array();
-	struct err e;
-
-	if (a == NULL)
-		return ERR(E_LOCAL_MEMORY);
-	for (size_t i = 0; i < m->n_results; i++)
-		if (failed(e = put_result(a, &m->result[i])))
-			return e;
-	return json_put(o, "results", take_ptr(&a));
-}
-
-static struct err put_expires(json_t *o, int64_t t_s)
-{
-	char text[32];
-	struct err e;
-
-	if (t_s == 0)
-		return ERR(E_OK);
-	if (failed(e = time_format(t_s, text, sizeof(text))))
-		return e;
-	return json_put_str(o, "expires", text);
+		if (!listed(r->status, array_len(statuses), statuses))
+			return ERR(E_BUG);
+		jsonw_object(w, NULL);
+		jsonw_text(w, "ear", buf_bytes(&r->ear));
+		jsonw_str(w, "instance", r->instance);
+		jsonw_str(w, "status", r->status);
+		jsonw_close(w);
+	}
+	jsonw_close(w);
+	return ERR(E_OK);
 }
 
 struct err attest_reply_encode(const struct attest_reply *m, struct buf *ret)
 {
-	cleanup_json json_t *o = NULL;
+	char expires[TIME_TEXT_SIZE];
+	struct jsonw w;
 	struct err e;
 
 	if (m->n_failures > ATTEST_MAX_FAILURES || m->n_results > RESULTS_MAX ||
 	    !listed(m->state, array_len(states), states))
 		return ERR(E_BUG);
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = json_put_str(o, "host", m->host_id)) ||
-	    failed(e = json_put_str(o, "state", m->state)) ||
-	    failed(e = json_put_bool(o, "incomplete", m->incomplete)) ||
-	    failed(e = put_expires(o, m->expires_s)) ||
-	    failed(e = put_failures(o, m)) ||
-	    failed(e = put_results(o, m)))
+	if (m->expires_s != 0 && failed(e = time_format(m->expires_s, expires, sizeof(expires))))
 		return e;
-	return json_write(o, ret);
+	/* Members in the order of json_write(), as all messages have them. */
+	jsonw_begin(&w, ret);
+	if (m->expires_s != 0)
+		jsonw_str(&w, "expires", expires);
+	put_failures(&w, m);
+	jsonw_str(&w, "host", m->host_id);
+	jsonw_bool(&w, "incomplete", m->incomplete);
+	if (failed(e = put_results(&w, m))) {
+		struct err cut = buf_truncate(ret, w.start);
+
+		return failed(cut) ? cut : e;
+	}
+	jsonw_str(&w, "state", m->state);
+	return jsonw_end(&w);
 }
 
 static struct err get_failure(const json_t *j, struct attest_failure *f, struct reason *reterr)

@@ -24,7 +24,7 @@ static json_t *parse(const char *text)
 
 static void sign_token(const struct key *k, const char *kid, struct buf *ret)
 {
-	cleanup_json json_t *claims = parse("{\"sub\":\"x\",\"exp\":2000000000}");
+	const struct bytes claims = BYTES_LIT("{\"sub\":\"x\",\"exp\":2000000000}");
 
 	assert_int_equal(jws_sign_key(k, kid, "at+jwt", claims, ret).code, E_OK);
 }
@@ -53,7 +53,7 @@ static void test_sign_and_verify(void **state)
 
 static void test_sign_refused(void **state)
 {
-	cleanup_json json_t *claims = parse("{}");
+	const struct bytes claims = BYTES_LIT("{}");
 	cleanup_buf struct buf token = BUF_INIT(LIMIT_TOKEN), small = BUF_INIT(20);
 	cleanup_json json_t *jwk = NULL;
 	cleanup_key struct key *pub = NULL;

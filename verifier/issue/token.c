@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/jose.h"
+#include "base/jsonw.h"
 #include "base/text.h"
 #include "verifier/issue/form.h"
 
@@ -149,45 +150,67 @@ struct err token_decide(const struct instance_row *i, uint64_t epoch, const stru
 	return ERR(E_OK);
 }
 
-static struct err put_sha256(json_t *o, const char *key, const uint8_t v[32])
+static struct err put_sha256(struct jsonw *w, const char *key, const uint8_t v[32])
 {
 	char text[8 + 65] = "sha256:";
 	struct err e;
 
 	if (failed(e = hex_encode(BYTES(v, 32), text + 7, sizeof(text) - 7)))
 		return e;
-	return json_put_str(o, key, text);
+	jsonw_str(w, key, text);
+	return ERR(E_OK);
 }
 
 /* The attestation that stands behind the token. */
-static struct err put_attestation(json_t *claims, const struct instance_row *i, uint64_t epoch)
+static struct err put_attestation(struct jsonw *w, const struct instance_row *i, uint64_t epoch)
 {
-	cleanup_json json_t *att = NULL, *cnf = NULL;
 	struct err e;
 
-	if (failed(e = json_new_object(&cnf)) || failed(e = json_put_str(cnf, "jkt", i->jkt)) ||
-	    failed(e = json_put(claims, "cnf", take_ptr(&cnf))))
+	if (epoch > INT64_MAX)
+		return ERR(E_BUG);
+	jsonw_object(w, "cnf");
+	jsonw_str(w, "jkt", i->jkt);
+	jsonw_close(w);
+	jsonw_object(w, "att");
+	if (failed(e = put_sha256(w, "ear_digest", i->ear_digest)) ||
+	    failed(e = put_sha256(w, "golden_set", i->platform_doc)) ||
+	    failed(e = put_sha256(w, "image_digest", i->image.manifest)) ||
+	    failed(e = put_sha256(w, "model_digest", i->model.manifest)))
 		return e;
-	if (failed(e = json_new_object(&att)) || failed(e = put_sha256(att, "ear_digest", i->ear_digest)) ||
-	    failed(e = put_sha256(att, "golden_set", i->platform_doc)) ||
-	    failed(e = put_sha256(att, "image_digest", i->image.manifest)) ||
-	    failed(e = put_sha256(att, "model_digest", i->model.manifest)) ||
-	    failed(e = json_put_int(att, "epoch", (int64_t)epoch)))
-		return e;
-	return json_put(claims, "att", take_ptr(&att));
+	jsonw_int(w, "epoch", (int64_t)epoch);
+	jsonw_close(w);
+	return ERR(E_OK);
 }
 
-static struct err put_subject(json_t *claims, const char *realm, const struct instance_row *i)
+static struct err put_subject(struct jsonw *w, const char *realm, const struct instance_row *i)
 {
 	cleanup_buf struct buf sub = BUF_INIT(512);
-	const char *text;
 	struct err e;
 
 	if (failed(e = buf_addf(&sub, "spiffe://%s/agent/%s/instance/", realm, i->agent)) ||
-	    failed(e = buf_add_hex(&sub, BYTES_ARR(i->id))) || failed(e = buf_cstr(&sub, &text)) ||
-	    failed(e = json_put_str(claims, "sub", text)))
+	    failed(e = buf_add_hex(&sub, BYTES_ARR(i->id))))
 		return e;
-	return json_put_str(claims, "client_id", text);
+	jsonw_text(w, "sub", buf_bytes(&sub));
+	jsonw_text(w, "client_id", buf_bytes(&sub));
+	return ERR(E_OK);
+}
+
+static struct err put_claims(struct jsonw *w, const struct token_spec *s, const struct instance_row *i,
+			     const struct credential_row *row)
+{
+	struct err e;
+
+	jsonw_str(w, "iss", s->issuer);
+	if (failed(e = put_subject(w, s->realm, i)))
+		return e;
+	jsonw_str(w, "aud", row->audience);
+	jsonw_int(w, "iat", row->issued_s);
+	jsonw_int(w, "exp", row->expires_s);
+	jsonw_str(w, "jti", row->jti);
+	jsonw_str(w, "scope", row->scope);
+	jsonw_str(w, "task_id", row->task_id);
+	jsonw_str(w, "owner", row->owner);
+	return put_attestation(w, i, row->epoch);
 }
 
 static struct err new_jti(char ret[44])
@@ -227,7 +250,8 @@ struct err token_issue(const struct token_spec *s, const struct instance_row *i,
 		       struct credential_row *ret_row, struct buf *ret)
 {
 	cleanup_credential_row struct credential_row row = { 0 };
-	cleanup_json json_t *claims = NULL;
+	cleanup_buf struct buf claims = BUF_INIT(LIMIT_TOKEN);
+	struct jsonw w;
 	struct err e;
 
 	/* Nothing without an expiry. */
@@ -237,14 +261,9 @@ struct err token_issue(const struct token_spec *s, const struct instance_row *i,
 		return e;
 	row.issued_s = s->now_s;
 	row.expires_s = s->now_s + (int64_t)ttl_s;
-	if (failed(e = json_new_object(&claims)) || failed(e = json_put_str(claims, "iss", s->issuer)) ||
-	    failed(e = put_subject(claims, s->realm, i)) || failed(e = json_put_str(claims, "aud", row.audience)) ||
-	    failed(e = json_put_int(claims, "iat", row.issued_s)) ||
-	    failed(e = json_put_int(claims, "exp", row.expires_s)) || failed(e = json_put_str(claims, "jti", row.jti)) ||
-	    failed(e = json_put_str(claims, "scope", row.scope)) ||
-	    failed(e = json_put_str(claims, "task_id", row.task_id)) ||
-	    failed(e = json_put_str(claims, "owner", row.owner)) || failed(e = put_attestation(claims, i, epoch)) ||
-	    failed(e = jws_sign_key(s->signer, s->kid, TOKEN_TYPE, claims, ret)))
+	jsonw_begin(&w, &claims);
+	if (failed(e = put_claims(&w, s, i, &row)) || failed(e = jsonw_end(&w)) ||
+	    failed(e = jws_sign_key(s->signer, s->kid, TOKEN_TYPE, buf_bytes(&claims), ret)))
 		return e;
 	*ret_row = row;
 	row = (struct credential_row){ 0 };

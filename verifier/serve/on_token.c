@@ -128,18 +128,19 @@ static struct err issue(struct verifier *v, struct grant *g, struct reply *ret, 
 
 static struct err answer(struct verifier *v, const struct grant *g, struct reply *ret)
 {
-	cleanup_json json_t *o = NULL;
+	struct jsonw w;
 	struct err e;
 
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = json_put_text(o, "access_token", buf_bytes(&g->token))) ||
-	    failed(e = json_put_str(o, "token_type", "DPoP")) ||
-	    failed(e = json_put_int(o, "expires_in", (int64_t)g->ttl_s)) ||
-	    failed(e = json_put_str(o, "scope", g->row.scope)) || failed(e = dpop_nonce(v, g->now_s, ret)))
+	jsonw_begin(&w, &ret->body);
+	jsonw_text(&w, "access_token", buf_bytes(&g->token));
+	jsonw_str(&w, "token_type", "DPoP");
+	jsonw_int(&w, "expires_in", (int64_t)g->ttl_s);
+	jsonw_str(&w, "scope", g->row.scope);
+	if (failed(e = jsonw_end(&w)) || failed(e = dpop_nonce(v, g->now_s, ret)))
 		return e;
 	atomic_fetch_add(&v->metrics.tokens, 1);
 	(void)snprintf(ret->log_verdict, sizeof(ret->log_verdict), "issued");
-	return reply_json(take_ptr(&o), ret);
+	return ERR(E_OK);
 }
 
 /* RFC 9449, 4.3: exactly one proof, for this URI, with a nonce of ours. */
