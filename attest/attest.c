@@ -9,7 +9,7 @@
 #include "base/log.h"
 
 #define ATTEST_LOCK "attest.lock"
-#define ATTEST_PARTS_MAX 16384 /* of an IMA list, each LIMIT_IMA_PART; the verifier refuses one that brings nothing new */
+#define ATTEST_PARTS_MAX 16384 /* of a log; the verifier refuses one that brings nothing new */
 #define ATTEST_LOCK_TIMEOUT_S 600 /* others may be digesting and waiting for the network */
 
 /* A live instance with what its files give now. */
@@ -145,7 +145,7 @@ static struct err attest_once(struct host *h, struct client *client, struct atte
 	return client_attest(client, buf_bytes(&evidence), ret);
 }
 
-/* Until there is a verdict: a long IMA list takes more than one message. */
+/* Until there is a verdict: a long log takes more than one message. */
 static struct err attest_whole(struct host *h, struct client *client, struct attest_reply *ret)
 {
 	struct err e;
@@ -157,7 +157,7 @@ static struct err attest_whole(struct host *h, struct client *client, struct att
 		attest_reply_done(ret);
 		if (parts == ATTEST_PARTS_MAX)
 			return ERR(E_LIMIT_COUNT);
-		log_info("the IMA list is long: part %u is sent", parts);
+		log_info("a log is long: part %u is sent", parts);
 	}
 }
 

@@ -21,7 +21,8 @@ struct work {
 	struct evidence_claims *claims;
 	struct evidence *evidence;
 	struct buf encoded_claims;
-	struct buf firmware_log, ima;
+	struct buf log, firmware_log, ima;
+	bool last; /* the log ends with the part that is sent */
 	struct attestation quote, boot;
 	struct digest pcr[LIMIT_BANKS * LIMIT_PCRS];
 	size_t n_certified;
@@ -38,6 +39,7 @@ static void work_done(struct work *k)
 	attestation_done(&k->quote);
 	attestation_done(&k->boot);
 	buf_free(&k->encoded_claims);
+	buf_free(&k->log);
 	buf_free(&k->firmware_log);
 	buf_free(&k->ima);
 	free(k->claims);
@@ -48,6 +50,7 @@ static struct err work_init(const struct collect *c, struct work *k)
 {
 	*k = (struct work){ .c = c, .quote = ATTESTATION_INIT, .boot = ATTESTATION_INIT };
 	buf_init(&k->encoded_claims, LIMIT_SMALL);
+	buf_init(&k->log, LIMIT_WORKLOAD_LOG);
 	buf_init(&k->firmware_log, LIMIT_FIRMWARE_LOG);
 	buf_init(&k->ima, LIMIT_IMA_PART);
 	k->claims = calloc(1, sizeof(*k->claims));
@@ -189,9 +192,13 @@ static struct err add_log(struct work *k, enum digest_id bank)
 			return ERR(E_AUTH_CONFLICT);
 		}
 	}
-	if (failed(e = bytes_sub(buf_bytes(&w->log), (size_t)k->claims->log_offset,
-				 w->log.n - (size_t)k->claims->log_offset, &k->evidence->log)))
+	/* As much as one message holds. A record may be cut: the verifier goes on before it. */
+	if (failed(e = workload_read(w, k->claims->log_offset, LIMIT_WORKLOAD_LOG, &k->log))) {
+		reason_set(k->c->tpm->why, "workload log %s: %s", w->file, err_text(e));
 		return e;
+	}
+	k->evidence->log = buf_bytes(&k->log);
+	k->last = k->claims->log_offset + k->log.n == w->log_size;
 	return ERR(E_OK);
 }
 
@@ -302,14 +309,17 @@ static struct err add_key(struct work *k, const struct workload_instance *live, 
 	return ERR(E_OK);
 }
 
-/* Keys that the verifier does not hold. The session is started only where there are some. */
+/*
+ * Keys that the verifier does not hold, when it learns from the log which they
+ * are. The session is started only where there are some.
+ */
 static struct err add_keys(struct work *k)
 {
 	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
 	const struct workload *w = k->c->workload;
 	struct err e;
 
-	for (size_t i = 0; i < w->n_live; i++) {
+	for (size_t i = 0; k->last && i < w->n_live; i++) {
 		if (is_known(k->c->challenge, w->live[i].id))
 			continue;
 		if (session.tpm == NULL && failed(e = session_hmac(k->c->tpm, NULL, &session)))

@@ -30,7 +30,8 @@ struct collect {
 
 /*
  * The encoded evidence, appended. Where the verifier's position in the log does
- * not fit ours, everything is sent from the beginning.
+ * not fit ours, everything is sent from the beginning. Of a log that is longer
+ * than a message, as much as fits; keys go with its last part.
  * E_AUTH_CONFLICT: challenge of another issuer; PCR 13 is not what the log says.
  * E_AUTH_RETRY: the TPM was reset or resumed meanwhile, or registers do not come to
  * rest: ask for a new challenge. E_LIMIT_SIZE; E_LOCAL_*.

@@ -50,7 +50,7 @@ static struct err put_log(const struct workload *w, enum workload_look look, jso
 	if (failed(e = json_new_object(&log)) || failed(e = json_put_str(log, "file", w->file)) ||
 	    failed(e = json_put_str(log, "pcr", look_names[look])) ||
 	    failed(e = json_put_int(log, "records", (int64_t)w->n_records)) ||
-	    failed(e = json_put_int(log, "bytes", (int64_t)w->log.n)))
+	    failed(e = json_put_int(log, "bytes", (int64_t)w->log_size)))
 		return e;
 	return json_put(o, "log", json_incref(log));
 }

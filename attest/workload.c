@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/workload.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "attest/workload_impl.h"
@@ -9,7 +10,6 @@
 
 void workload_done(struct workload *w)
 {
-	buf_free(&w->log);
 	free(w->live);
 	w->live = NULL;
 	w->n_live = 0;
@@ -81,17 +81,19 @@ static struct err check_fits(const struct workload *w, const struct workload_eve
 	}
 }
 
-/* A log of so many bytes has room for one more record of this kind. */
-static struct err check_room(const struct workload *w, const struct workload_event *ev, size_t n)
+/* Whether one more may start: as many as a verifier follows, at a time and in all. */
+static struct err check_room(const struct workload *w, const struct workload_event *ev)
 {
-	size_t keep = ev->kind == WORKLOAD_START ? WORKLOAD_RESERVE : 0;
-
-	if (w->log.n > LIMIT_WORKLOAD_LOG - keep || n > LIMIT_WORKLOAD_LOG - keep - w->log.n) {
-		reason_set(w->tpm->why, "the workload log of this boot is full (%zu bytes): reboot the host", w->log.n);
-		return ERR(E_LIMIT_SIZE);
-	}
-	if (ev->kind == WORKLOAD_START && w->n_live == LIMIT_INSTANCES) {
+	if (ev->kind != WORKLOAD_START)
+		return ERR(E_OK);
+	if (w->n_live == LIMIT_INSTANCES) {
 		reason_set(w->tpm->why, "%d instances are live, the most that one host can have", LIMIT_INSTANCES);
+		return ERR(E_LIMIT_COUNT);
+	}
+	if (w->n_starts >= LIMIT_STARTS) {
+		reason_set(w->tpm->why,
+			   "%d instances were started in this boot, the most that one can have: reboot the host",
+			   LIMIT_STARTS);
 		return ERR(E_LIMIT_COUNT);
 	}
 	return ERR(E_OK);
@@ -111,11 +113,12 @@ struct err workload_prepare(struct workload *w, const struct workload_event *eve
 
 	if (w->stale)
 		return ERR(E_BUG);
-	if (failed(e = check_fits(w, event)) || failed(e = workload_event_encode(event, &content)) ||
+	if (failed(e = check_fits(w, event)) || failed(e = check_room(w, event)) ||
+	    failed(e = workload_event_encode(event, &content)) ||
 	    failed(e = cel_digests(buf_bytes(&content), w->banks.n, w->banks.bank, &rec)))
 		return e;
 	rec.content = buf_bytes(&content);
-	if (failed(e = cel_encode(&rec, &ret->record)) || failed(e = check_room(w, event, ret->record.n)))
+	if (failed(e = cel_encode(&rec, &ret->record)))
 		return e;
 	for (size_t i = 0; i < w->banks.n; i++) {
 		w->pcr[i] = before(w, event)[i];
@@ -150,11 +153,10 @@ struct err workload_commit(struct workload *w, const struct workload_step *s)
 	struct err e;
 	size_t n;
 
-	if (failed(e = failed_io(w, log_set(w, w->log.n, buf_bytes(&s->record)), "write the record")) ||
+	if (failed(e = failed_io(w, log_set(w, w->log_size, buf_bytes(&s->record)), "write the record")) ||
 	    failed(e = failed_io(w, intent_remove(w), "remove the intent")))
 		return e;
-	if (failed(e = cel_read(buf_bytes(&s->record), &rec, &n)) || failed(e = replay_record(w, &rec)) ||
-	    failed(e = buf_add(&w->log, buf_bytes(&s->record))))
+	if (failed(e = cel_read(buf_bytes(&s->record), &rec, &n)) || failed(e = replay_record(w, &rec, n)))
 		return e;
 	w->stale = false;
 	return ERR(E_OK);
@@ -170,51 +172,17 @@ struct err workload_append(struct workload *w, const struct workload_event *even
 	return workload_commit(w, &s);
 }
 
-/* What the file holds, with what the intent adds or takes away. */
-static struct err read_meant(struct workload *w, const struct digest *now, struct buf *ret_file, struct buf *ret_meant)
+/* Makes the file what was replayed: tail behind base, and nothing behind that. */
+static struct err repair(struct workload *w, uint64_t base, struct bytes tail)
 {
-	cleanup_intent struct intent intent = INTENT_INIT;
-	bool intended;
-	size_t good;
+	cleanup_buf struct buf file = BUF_INIT(LIMIT_LOG_RECORD + 1);
 	struct err e;
 
-	if (failed(e = failed_io(w, log_read(w, ret_file), "read it")) ||
-	    failed(e = failed_io(w, intent_read(w, &intent, &intended), "read the intent")) ||
-	    failed(e = replay_log(w, buf_bytes(ret_file), &good)))
+	if (failed(e = failed_io(w, log_read(w, base, tail.n + 1, &file), "read it")))
 		return e;
-	/* What follows the good records was cut off: where the PCR is that of the good ones, it was never extended. */
-	if (failed(e = buf_add(ret_meant, BYTES(ret_file->p, good))))
-		return e;
-	if (!intended || intent.base > good)
-		return ERR(E_OK);
-	if (values_equal(w->banks.n, now, intent.before))
-		return buf_truncate(ret_meant, (size_t)intent.base);
-	if (!values_equal(w->banks.n, now, intent.after))
-		return ERR(E_OK);
-	if (failed(e = buf_truncate(ret_meant, (size_t)intent.base)))
-		return e;
-	return buf_add(ret_meant, buf_bytes(&intent.record));
-}
-
-static size_t common_start(struct bytes a, struct bytes b)
-{
-	size_t n = 0;
-
-	while (n < a.n && n < b.n && a.p[n] == b.p[n])
-		n++;
-	return n;
-}
-
-static struct err repair(struct workload *w, struct bytes file, struct bytes meant)
-{
-	size_t same = common_start(file, meant);
-	struct bytes tail;
-	struct err e;
-
-	if (!bytes_eq(file, meant)) {
-		log_debug("workload log repaired: %zu bytes, were %zu", meant.n, file.n);
-		if (failed(e = bytes_sub(meant, same, meant.n - same, &tail)) ||
-		    failed(e = failed_io(w, log_set(w, same, tail), "repair it")))
+	if (!bytes_eq(buf_bytes(&file), tail)) {
+		log_debug("workload log repaired: it has %" PRIu64 " bytes", w->log_size);
+		if (failed(e = failed_io(w, log_set(w, base, tail), "repair it")))
 			return e;
 	}
 	return failed_io(w, intent_remove(w), "remove the intent");
@@ -223,14 +191,28 @@ static struct err repair(struct workload *w, struct bytes file, struct bytes mea
 /* *ret_fits: the log, as it must have been meant, explains the PCR. With writes, the file then is that log. */
 static struct err settle(struct workload *w, const struct digest *now, bool writes, bool *ret_fits)
 {
-	cleanup_buf struct buf file = BUF_INIT(LIMIT_WORKLOAD_LOG + LIMIT_LOG_RECORD), meant = BUF_INIT(file.max);
+	cleanup_intent struct intent intent = INTENT_INIT;
+	struct bytes tail = BYTES_NONE;
+	bool intended;
+	uint64_t base;
 	struct err e;
-	size_t good;
 
-	if (failed(e = read_meant(w, now, &file, &meant)) || failed(e = replay_log(w, buf_bytes(&meant), &good)))
+	replay_clear(w);
+	if (failed(e = failed_io(w, intent_read(w, &intent, &intended), "read the intent")) ||
+	    failed(e = failed_io(w, replay_file(w, intended ? intent.base : UINT64_MAX), "read it")))
 		return e;
-	*ret_fits = good == meant.n && (meant.n == 0 || values_equal(w->banks.n, now, w->pcr));
-	return *ret_fits && writes ? repair(w, buf_bytes(&file), buf_bytes(&meant)) : ERR(E_OK);
+	intended = intended && w->log_size == intent.base;
+	if (intended && values_equal(w->banks.n, now, intent.after))
+		tail = buf_bytes(&intent.record);
+	/* What follows the good records was cut off: where the PCR is that of the good ones, it was never extended. */
+	else if ((!intended || !values_equal(w->banks.n, now, intent.before)) &&
+		 failed(e = failed_io(w, replay_file(w, UINT64_MAX), "read it")))
+		return e;
+	base = w->log_size;
+	if (failed(e = replay_part(w, tail)))
+		return e;
+	*ret_fits = w->log_size == base + tail.n && (w->log_size == 0 || values_equal(w->banks.n, now, w->pcr));
+	return *ret_fits && writes ? repair(w, base, tail) : ERR(E_OK);
 }
 
 static struct err begin(struct workload *w, const struct digest *now, uint32_t restart_count)
@@ -300,7 +282,7 @@ static struct err look(int dir_fd, struct tpm *tpm, const struct boot *boot, boo
 	    failed(e = settle(w, now, writes, &fits)))
 		return e;
 	/* A log that was there and is gone, or counters that went back, are as unexplained as a foreign value. */
-	gone = w->log.n == 0 && ret_state->present;
+	gone = w->log_size == 0 && ret_state->present;
 	back = ret_state->present && boot->restart_count < ret_state->restart_count;
 	if (!fits && ret_state->present && boot->restart_count > ret_state->restart_count &&
 	    values_zero(w->banks.n, now))
@@ -308,7 +290,7 @@ static struct err look(int dir_fd, struct tpm *tpm, const struct boot *boot, boo
 	else if (!fits || gone || back)
 		*ret = WORKLOAD_UNEXPLAINED;
 	else
-		*ret = w->log.n == 0 ? WORKLOAD_NONE : WORKLOAD_EXPLAINED;
+		*ret = w->log_size == 0 ? WORKLOAD_NONE : WORKLOAD_EXPLAINED;
 	return ERR(E_OK);
 }
 

@@ -24,8 +24,6 @@
 #include "firmware-measure/workload_event.h"
 
 #define WORKLOAD_PCR 13
-/* Room that starts of instances leave in a log of LIMIT_WORKLOAD_LOG bytes for changes, ends and resumes. */
-#define WORKLOAD_RESERVE (256 * KIB)
 
 /* An instance that the log has started and not ended. */
 struct workload_instance {
@@ -43,8 +41,9 @@ struct workload {
 	char file[64];
 	uint8_t boot_key[BOOT_KEY_LEN];
 	struct tpm_banks banks;
-	struct buf log;       /* every record, as in the file and proved by the PCR */
+	uint64_t log_size;    /* bytes of the file: every record, proved by the PCR */
 	uint64_t n_records;
+	uint64_t n_starts;    /* among them */
 	struct digest pcr[LIMIT_BANKS];
 	bool has_resume;
 	uint32_t last_resume; /* restart count of the last resume record */
@@ -52,7 +51,7 @@ struct workload {
 	struct workload_instance *live; /* LIMIT_INSTANCES of them */
 	bool stale;           /* an append failed half way: open again */
 };
-#define WORKLOAD_INIT { .dir_fd = -1, .log = BUF_INIT(LIMIT_WORKLOAD_LOG) }
+#define WORKLOAD_INIT { .dir_fd = -1 }
 void workload_done(struct workload *w);
 #define cleanup_workload cleanup(workload_done)
 
@@ -60,7 +59,7 @@ void workload_done(struct workload *w);
  * Reads the log of this boot, settles an intent, compares with the PCR. Begins a
  * log where there is none, and says `resume` where the host woke up.
  * ret: WORKLOAD_INIT. The reason is in the tpm's.
- * E_AUTH_CONFLICT: unexplained. E_LIMIT_SIZE: log full. E_LOCAL_*.
+ * E_AUTH_CONFLICT: unexplained. E_LOCAL_*.
  */
 must_check struct err workload_open(int dir_fd, struct tpm *tpm, const struct boot *boot, struct workload *ret);
 
@@ -73,8 +72,8 @@ must_check struct err workload_look(int dir_fd, struct tpm *tpm, const struct bo
 				    enum workload_look *ret_look);
 
 /*
- * Intent, extend, commit. E_LIMIT_SIZE where the log is full, E_LIMIT_COUNT for a
- * start above LIMIT_INSTANCES; nothing was extended then. E_BUG: a start of a live instance,
+ * Intent, extend, commit. E_LIMIT_COUNT for a start above LIMIT_INSTANCES at a time
+ * or LIMIT_STARTS in all; nothing was extended then. E_BUG: a start of a live instance,
  * a change or end of another, a second change; nor then. E_AUTH_CONFLICT: the PCR is not what the
  * extend makes of it. After another failure the log is stale.
  */
@@ -95,6 +94,12 @@ must_check struct err workload_commit(struct workload *w, const struct workload_
 
 /* A live instance, or NULL; borrowed until the next append. */
 const struct workload_instance *workload_find(const struct workload *w, const uint8_t id[INSTANCE_ID_LEN]);
+
+/*
+ * At most max bytes of the log from offset on (appended), fewer only at its end.
+ * E_PEER_RANGE for an offset behind it, E_LOCAL_IO where the file is shorter than it was.
+ */
+must_check struct err workload_read(const struct workload *w, uint64_t offset, size_t max, struct buf *ret);
 
 /*
  * Number of records before offset and the PCR's value there in one bank (none at

@@ -11,9 +11,9 @@
 
 #define STATE_FILE "workload.json"
 
-struct err log_read(const struct workload *w, struct buf *ret)
+struct err log_read(const struct workload *w, uint64_t offset, size_t max, struct buf *ret)
 {
-	struct err e = file_read(w->dir_fd, w->file, ret);
+	struct err e = file_read_part(w->dir_fd, w->file, offset, max, ret);
 
 	return e.code == E_LOCAL_NOT_FOUND ? ERR(E_OK) : e;
 }

@@ -7,15 +7,17 @@
 
 /* ---- workload_replay.c: what records say */
 
-/* Forgets log, PCR values and instances. */
+/* Forgets position, PCR values and instances. */
 void replay_clear(struct workload *w);
-/* Takes one record that was read at the end of the log: checks its place, extends the values, follows the instances. */
-must_check struct err replay_record(struct workload *w, const struct cel_record *rec);
+/* Takes one record of n bytes, read at the end of the log: checks its place, extends the values, follows the instances. */
+must_check struct err replay_record(struct workload *w, const struct cel_record *rec, size_t n);
+/* Takes the complete records at the start of log that fit behind what was taken before; the rest is no error here. */
+must_check struct err replay_part(struct workload *w, struct bytes log);
 /*
- * Replays from an empty log. *ret_good is how far complete records that fit reach;
- * what follows them is not an error here.
+ * The same from the file, from w->log_size on and up to end at most. One piece
+ * of the file is in memory at a time.
  */
-must_check struct err replay_log(struct workload *w, struct bytes log, size_t *ret_good);
+must_check struct err replay_file(struct workload *w, uint64_t end);
 
 /* ---- workload_intent.c: what is about to be extended */
 
@@ -36,8 +38,8 @@ must_check struct err intent_remove(const struct workload *w);
 
 /* ---- workload_file.c: log and state on disk */
 
-/* The whole log file; nothing where there is none. */
-must_check struct err log_read(const struct workload *w, struct buf *ret);
+/* At most max bytes of the log file from offset on, fewer only at its end; nothing where there is none. */
+must_check struct err log_read(const struct workload *w, uint64_t offset, size_t max, struct buf *ret);
 /* Makes the file end at base, with tail behind, durably. */
 must_check struct err log_set(const struct workload *w, uint64_t base, struct bytes tail);
 /* Puts the log of a finished restart aside. */

@@ -37,7 +37,7 @@ struct err intent_write(const struct workload *w, const struct workload_step *s)
 
 	if (failed(e = cbor_wr_map(&b, 4)) ||
 	    failed(e = cbor_wr_uint(&b, 0)) || failed(e = cbor_wr_bytes(&b, BYTES_ARR(w->boot_key))) ||
-	    failed(e = cbor_wr_uint(&b, 1)) || failed(e = cbor_wr_uint(&b, w->log.n)) ||
+	    failed(e = cbor_wr_uint(&b, 1)) || failed(e = cbor_wr_uint(&b, w->log_size)) ||
 	    failed(e = cbor_wr_uint(&b, 2)) || failed(e = cbor_wr_bytes(&b, buf_bytes(&s->record))) ||
 	    failed(e = cbor_wr_uint(&b, 3)) || failed(e = write_banks(w, s, &b)))
 		return e;
@@ -82,7 +82,7 @@ static struct err decode(struct bytes in, const struct tpm_banks *banks, struct 
 	if (failed(e = cbor_rd_init(in, &r)) || failed(e = cbor_rd_map(&r, &m)) ||
 	    failed(e = cbor_rd_key(&r, &m, 0)) ||
 	    failed(e = cbor_rd_bytes_exact(&r, ret->boot_key, sizeof(ret->boot_key))) ||
-	    failed(e = cbor_rd_key(&r, &m, 1)) || failed(e = cbor_rd_uint(&r, LIMIT_WORKLOAD_LOG, &ret->base)) ||
+	    failed(e = cbor_rd_key(&r, &m, 1)) || failed(e = cbor_rd_uint(&r, INT64_MAX, &ret->base)) ||
 	    failed(e = cbor_rd_key(&r, &m, 2)) || failed(e = cbor_rd_bytes(&r, &record)) ||
 	    failed(e = cbor_rd_key(&r, &m, 3)) || failed(e = read_banks(&r, banks, ret)) ||
 	    failed(e = cbor_rd_map_end(&r, &m)) || failed(e = cbor_rd_end(&r)))

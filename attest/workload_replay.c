@@ -3,10 +3,14 @@
 
 #include "attest/workload_impl.h"
 
+#define PIECE (256 * KIB) /* of the file that is read at a time; more than a record */
+_Static_assert(PIECE > LIMIT_LOG_RECORD, "a piece holds a whole record");
+
 void replay_clear(struct workload *w)
 {
-	buf_clear(&w->log);
+	w->log_size = 0;
 	w->n_records = 0;
+	w->n_starts = 0;
 	w->n_live = 0;
 	w->has_resume = false;
 	for (size_t i = 0; i < LIMIT_BANKS; i++)
@@ -57,6 +61,7 @@ static struct err take_start(struct workload *w, const struct workload_event *ev
 	memcpy(to->agent, ev->agent.p, ev->agent.n);
 	memcpy(to->key_name, ev->key_name.p, ev->key_name.n);
 	w->n_live++;
+	w->n_starts++;
 	return ERR(E_OK);
 }
 
@@ -96,7 +101,7 @@ static struct err take_event(struct workload *w, const struct workload_event *ev
 	}
 }
 
-struct err replay_record(struct workload *w, const struct cel_record *rec)
+struct err replay_record(struct workload *w, const struct cel_record *rec, size_t n)
 {
 	struct workload_event ev;
 	struct err e;
@@ -112,58 +117,85 @@ struct err replay_record(struct workload *w, const struct cel_record *rec)
 		if (failed(e = digest_extend(w->banks.bank[i], &w->pcr[i], digest_bytes(&rec->digest[i]), &w->pcr[i])))
 			return e;
 	w->n_records++;
+	w->log_size += n;
 	return ERR(E_OK);
 }
 
-struct err replay_log(struct workload *w, struct bytes log, size_t *ret_good)
+struct err replay_part(struct workload *w, struct bytes log)
 {
-	size_t off = 0;
+	size_t off = 0, n = 0;
 	struct err e;
 
-	replay_clear(w);
-	for (;;) {
+	for (;; off += n) {
 		struct cel_record rec;
 		struct bytes rest;
-		size_t n;
 
 		if (failed(e = bytes_sub(log, off, log.n - off, &rest)))
 			return e;
 		e = cel_read(rest, &rec, &n);
-		if (!failed(e) && n == 0)
-			break;
-		if (!failed(e))
-			e = replay_record(w, &rec);
+		if (!failed(e) && n > 0)
+			e = replay_record(w, &rec, n);
 		if (e.code == E_LOCAL_CRYPTO || e.code == E_LOCAL_MEMORY)
 			return e;
-		if (failed(e))
-			break;
-		off += n;
+		if (failed(e) || n == 0)
+			return ERR(E_OK);
 	}
-	*ret_good = off;
-	return buf_add(&w->log, BYTES(log.p, off));
+}
+
+struct err replay_file(struct workload *w, uint64_t end)
+{
+	cleanup_buf struct buf piece = BUF_INIT(PIECE);
+	uint64_t from;
+	struct err e;
+
+	do {
+		size_t max = end - w->log_size < PIECE ? (size_t)(end - w->log_size) : PIECE;
+
+		from = w->log_size;
+		buf_clear(&piece);
+		if (failed(e = log_read(w, from, max, &piece)) || failed(e = replay_part(w, buf_bytes(&piece))))
+			return e;
+		/* A record that the piece cuts is the first one of the next. */
+	} while (w->log_size > from && w->log_size < end);
+	return ERR(E_OK);
+}
+
+struct err workload_read(const struct workload *w, uint64_t offset, size_t max, struct buf *ret)
+{
+	size_t before = ret->n, want;
+	struct err e;
+
+	if (offset > w->log_size)
+		return ERR(E_PEER_RANGE);
+	want = w->log_size - offset < max ? (size_t)(w->log_size - offset) : max;
+	if (failed(e = log_read(w, offset, want, ret)))
+		return e;
+	return ret->n - before == want ? ERR(E_OK) : ERR(E_LOCAL_IO);
 }
 
 struct err workload_position(const struct workload *w, uint64_t offset, enum digest_id bank, uint64_t *ret_records,
 			     struct digest *ret_pcr)
 {
 	cleanup_workload struct workload part = WORKLOAD_INIT;
-	size_t good, at = SIZE_MAX;
+	size_t at = SIZE_MAX;
 	struct err e;
 
-	if (offset > w->log.n)
+	if (offset > w->log_size)
 		return ERR(E_PEER_RANGE);
 	for (size_t i = 0; i < w->banks.n; i++)
 		if (w->banks.bank[i] == bank)
 			at = i;
 	if (at == SIZE_MAX)
 		return ERR(E_PEER_RANGE);
+	part.dir_fd = w->dir_fd;
+	(void)snprintf(part.file, sizeof(part.file), "%s", w->file);
 	part.banks = w->banks;
 	part.live = calloc(LIMIT_INSTANCES, sizeof(*part.live));
 	if (part.live == NULL)
 		return ERR(E_LOCAL_MEMORY);
-	if (failed(e = replay_log(&part, BYTES(w->log.p, (size_t)offset), &good)))
+	if (failed(e = replay_file(&part, offset)))
 		return e;
-	if (good != offset)
+	if (part.log_size != offset)
 		return ERR(E_PEER_RANGE);
 	*ret_records = part.n_records;
 	*ret_pcr = part.pcr[at];

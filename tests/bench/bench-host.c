@@ -171,7 +171,7 @@ static void challenge_of(const struct visit *v, struct challenge *ret)
 	ret->selection.n = 1;
 	ret->selection.bank[0].hash_alg = TPM2_ALG_SHA256;
 	ret->selection.bank[0].mask = 0xffu | 1u << WORKLOAD_PCR;
-	ret->log_offset = v->workload.log.n;
+	ret->log_offset = v->workload.log_size;
 	ret->log_records = v->workload.n_records;
 	ret->log_pcr = v->workload.pcr[0];
 }

@@ -12,6 +12,7 @@ from tpm import ENDORSEMENT, NULL, SHA256, Tpm, name_of
 from wire import Pairs, b64u, cbor, sha256, unb64u, uncbor_at
 
 WORKLOAD_PCR = 13
+LOG_PART = 3 << 20 # of the workload log in one message
 CONTENT_TYPE = 16723
 BANK_ALG = {"sha1": 0x0004, "sha256": 0x000b, "sha384": 0x000c, "sha512": 0x000d}
 CLAIM = {"issuer": 1, "host": 2, "ak_name": 3, "boot": 4, "nonce": 5, "selection": 6, "log_offset": 7, "log_records": 8,
@@ -221,6 +222,20 @@ class Rogue:
 		self.append(event_end(instance))
 		del self.keys[instance]
 
+	def tasks(self, size):
+		"""Instances that start and end, one after the other, until the log has so many bytes."""
+		image = bytes.fromhex(self.lab.image["digest"]), bytes.fromhex(self.lab.image["config_digest"])
+		log = [self.log]
+		with self.tpm() as t:
+			while size > 0:
+				instance, name = os.urandom(16), b"\0\x0b" + os.urandom(32)
+				for content in event_start(instance, "agent", image, self.lab.model, name), event_end(instance):
+					t.extend(WORKLOAD_PCR, content_digest(content))
+					log.append(record(self.n_records, content))
+					self.n_records += 1
+					size -= len(log[-1])
+		self.log = b"".join(log)
+
 	# ---- attestation
 
 	def boot(self, t):
@@ -289,7 +304,7 @@ class Rogue:
 			ev.quote, ev.signature = make(t, ak, evidence_hash(nonce, ev.claims), banks)
 			for alg, mask in banks:
 				ev.pcrs += t.pcrs(alg, mask)
-		ev.log = self.log[challenge["log_offset"]:]
+		ev.log = self.log[challenge["log_offset"]:][:LOG_PART]
 		return ev
 
 	def attest(self, *a, **k):

@@ -385,9 +385,16 @@ static void test_log_gone(void **state)
 	visit_end(&v);
 }
 
+static void read_log(const struct workload *w, struct buf *ret)
+{
+	OK(workload_read(w, 0, ret->max, ret));
+	assert_int_equal(ret->n, w->log_size);
+}
+
 /* A value that is there before we begin is recorded; the verifier judges it. */
 static void test_begin_on_a_used_register(void **state)
 {
+	cleanup_buf struct buf log = BUF_INIT(LIMIT_WORKLOAD_LOG);
 	struct cel_record rec;
 	struct workload_event ev;
 	struct digest now;
@@ -398,7 +405,8 @@ static void test_begin_on_a_used_register(void **state)
 	OK(harness_extend(fixture_harness, 0, WORKLOAD_PCR, BYTES_LIT("measured by the boot loader"), &fixture_why));
 	OK(harness_pcr_read(fixture_harness, 0, DIGEST_SHA256, WORKLOAD_PCR, &now, &fixture_why));
 	visit_begin(&v);
-	OK(cel_read(buf_bytes(&v.w.log), &rec, &n));
+	read_log(&v.w, &log);
+	OK(cel_read(buf_bytes(&log), &rec, &n));
 	OK(workload_event_decode(rec.content, &ev));
 	assert_int_equal(ev.kind, WORKLOAD_BEGIN);
 	assert_int_equal(ev.n_banks, 2);
@@ -410,14 +418,16 @@ static void test_begin_on_a_used_register(void **state)
 
 static enum workload_kind last_kind(const struct workload *w)
 {
+	cleanup_buf struct buf log = BUF_INIT(LIMIT_WORKLOAD_LOG);
 	struct workload_event ev = { 0 };
 	size_t off = 0;
 
-	while (off < w->log.n) {
+	read_log(w, &log);
+	while (off < log.n) {
 		struct cel_record rec;
 		size_t n;
 
-		OK(cel_read(BYTES(w->log.p + off, w->log.n - off), &rec, &n));
+		OK(cel_read(BYTES(log.p + off, log.n - off), &rec, &n));
 		OK(workload_event_decode(rec.content, &ev));
 		off += n;
 	}
@@ -519,7 +529,7 @@ static void test_position(void **state)
 
 	(void)state;
 	visit_begin(&v);
-	offset = v.w.log.n;
+	offset = v.w.log_size;
 	at_first = v.w.pcr[1];
 	OK(workload_append(&v.w, &ev));
 	OK(workload_position(&v.w, 0, DIGEST_SHA256, &records, &pcr));
@@ -528,10 +538,10 @@ static void test_position(void **state)
 	OK(workload_position(&v.w, offset, DIGEST_SHA384, &records, &pcr));
 	assert_int_equal(records, 1);
 	assert_true(bytes_eq(digest_bytes(&pcr), digest_bytes(&at_first)));
-	OK(workload_position(&v.w, v.w.log.n, DIGEST_SHA256, &records, &pcr));
+	OK(workload_position(&v.w, v.w.log_size, DIGEST_SHA256, &records, &pcr));
 	assert_int_equal(records, 2);
 	FAILS(E_PEER_RANGE, workload_position(&v.w, offset + 1, DIGEST_SHA256, &records, &pcr));
-	FAILS(E_PEER_RANGE, workload_position(&v.w, v.w.log.n + 1, DIGEST_SHA256, &records, &pcr));
+	FAILS(E_PEER_RANGE, workload_position(&v.w, v.w.log_size + 1, DIGEST_SHA256, &records, &pcr));
 	FAILS(E_PEER_RANGE, workload_position(&v.w, 0, DIGEST_SHA512, &records, &pcr));
 	visit_end(&v);
 }
@@ -556,8 +566,8 @@ static void test_too_many_instances(void **state)
 	check_file(LIMIT_INSTANCES + 2);
 }
 
-/* Starts leave room for ends: a log that is nearly full takes those and no more starts. */
-static void test_full_log(void **state)
+/* A boot with as many starts as a verifier follows has no more of them; what runs can still end. */
+static void test_too_many_starts(void **state)
 {
 	struct workload_event ev = start_event(1);
 	struct visit v;
@@ -565,12 +575,17 @@ static void test_full_log(void **state)
 	(void)state;
 	visit_begin(&v);
 	OK(workload_append(&v.w, &ev));
-	v.w.log.n = LIMIT_WORKLOAD_LOG - WORKLOAD_RESERVE + 1; /* as if it were so long; nothing reads that far */
+	assert_int_equal(v.w.n_starts, 1);
+	v.w.n_starts = LIMIT_STARTS;
 	ev = start_event(2);
-	FAILS(E_LIMIT_SIZE, workload_append(&v.w, &ev));
-	v.w.log.n = 0;
+	FAILS(E_LIMIT_COUNT, workload_append(&v.w, &ev));
+	ev = end_event(1);
+	OK(workload_append(&v.w, &ev));
 	visit_end(&v);
-	check_file(2);
+	visit_begin(&v);
+	assert_int_equal(v.w.n_starts, 1);
+	visit_end(&v);
+	check_file(3);
 }
 
 int main(void)
@@ -590,7 +605,7 @@ int main(void)
 		cmocka_unit_test_setup(test_zero_without_restart, fresh),
 		cmocka_unit_test_setup(test_position, fresh),
 		cmocka_unit_test_setup(test_too_many_instances, fresh),
-		cmocka_unit_test_setup(test_full_log, fresh),
+		cmocka_unit_test_setup(test_too_many_starts, fresh),
 	};
 
 	if (!harness_available()) {

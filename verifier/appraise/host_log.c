@@ -26,7 +26,7 @@ static void log_only(struct host_state *s)
 
 struct err log_progress_keep(struct log_progress *p, struct host_state *from)
 {
-	struct host_state *s = malloc(sizeof(*s));
+	struct host_state *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return ERR(E_LOCAL_MEMORY);
