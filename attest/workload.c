@@ -188,31 +188,56 @@ static struct err repair(struct workload *w, uint64_t base, struct bytes tail)
 	return failed_io(w, intent_remove(w), "remove the intent");
 }
 
+/* The log as it must have been meant, replayed from where w stands. */
+struct meant {
+	uint64_t base;     /* what the file holds of it */
+	struct bytes tail; /* record of the intent that belongs behind, or none */
+	bool fits;         /* it explains the PCR */
+};
+
+static struct err replay_meant(struct workload *w, const struct digest *now, const struct intent *intent, bool intended,
+			       struct meant *ret)
+{
+	bool at_intent;
+	struct err e;
+
+	*ret = (struct meant){ .tail = BYTES_NONE };
+	if (failed(e = failed_io(w, replay_file(w, intended ? intent->base : UINT64_MAX), "read it")))
+		return e;
+	at_intent = intended && w->log_size == intent->base;
+	if (at_intent && values_equal(w->banks.n, now, intent->after))
+		ret->tail = buf_bytes(&intent->record);
+	/* What follows the good records was cut off: where the PCR is that of the good ones, it was never extended. */
+	else if ((!at_intent || !values_equal(w->banks.n, now, intent->before)) &&
+		 failed(e = failed_io(w, replay_file(w, UINT64_MAX), "read it")))
+		return e;
+	ret->base = w->log_size;
+	if (failed(e = replay_part(w, ret->tail)))
+		return e;
+	ret->fits = w->log_size == ret->base + ret->tail.n &&
+		    (w->log_size == 0 || values_equal(w->banks.n, now, w->pcr));
+	return ERR(E_OK);
+}
+
 /* *ret_fits: the log, as it must have been meant, explains the PCR. With writes, the file then is that log. */
 static struct err settle(struct workload *w, const struct digest *now, bool writes, bool *ret_fits)
 {
 	cleanup_intent struct intent intent = INTENT_INIT;
-	struct bytes tail = BYTES_NONE;
+	struct meant meant;
 	bool intended;
-	uint64_t base;
 	struct err e;
 
-	replay_clear(w);
 	if (failed(e = failed_io(w, intent_read(w, &intent, &intended), "read the intent")) ||
-	    failed(e = failed_io(w, replay_file(w, intended ? intent.base : UINT64_MAX), "read it")))
+	    failed(e = failed_io(w, mark_read(w), "read its mark")) ||
+	    failed(e = replay_meant(w, now, &intent, intended, &meant)))
 		return e;
-	intended = intended && w->log_size == intent.base;
-	if (intended && values_equal(w->banks.n, now, intent.after))
-		tail = buf_bytes(&intent.record);
-	/* What follows the good records was cut off: where the PCR is that of the good ones, it was never extended. */
-	else if ((!intended || !values_equal(w->banks.n, now, intent.before)) &&
-		 failed(e = failed_io(w, replay_file(w, UINT64_MAX), "read it")))
-		return e;
-	base = w->log_size;
-	if (failed(e = replay_part(w, tail)))
-		return e;
-	*ret_fits = w->log_size == base + tail.n && (w->log_size == 0 || values_equal(w->banks.n, now, w->pcr));
-	return *ret_fits && writes ? repair(w, base, tail) : ERR(E_OK);
+	if (!meant.fits && w->mark > 0) {
+		replay_clear(w);
+		if (failed(e = replay_meant(w, now, &intent, intended, &meant)))
+			return e;
+	}
+	*ret_fits = meant.fits;
+	return meant.fits && writes ? repair(w, meant.base, meant.tail) : ERR(E_OK);
 }
 
 static struct err begin(struct workload *w, const struct digest *now, uint32_t restart_count)
@@ -322,6 +347,9 @@ struct err workload_open(int dir_fd, struct tpm *tpm, const struct boot *boot, s
 	case WORKLOAD_EXPLAINED:
 		break;
 	}
+	/* Without it the next replay only takes longer. */
+	if (ret->log_size - ret->mark >= MARK_STEP && failed(e = mark_write(ret)))
+		log_debug("no mark in the workload log: %s", err_text(e));
 	if (s.present && boot->restart_count > s.restart_count)
 		return resume(ret, boot->restart_count);
 	if (!s.present)

@@ -7,6 +7,7 @@
  *   workload-<boot key>.restart-N.cel   one that a TPM restart (PCRs zero, counters higher) has ended
  *   workload.intent                     what is about to be extended; absent when nothing is
  *   workload.json                       boot key and restart count that the log has reached
+ *   workload.mark                       where a replay of a long log begins
  *
  * An append writes the intent durably, extends the PCR, writes the record
  * durably, removes the intent. Wherever that is cut off, the PCR tells what
@@ -42,6 +43,7 @@ struct workload {
 	uint8_t boot_key[BOOT_KEY_LEN];
 	struct tpm_banks banks;
 	uint64_t log_size;    /* bytes of the file: every record, proved by the PCR */
+	uint64_t mark;        /* of these, where the replay began */
 	uint64_t n_records;
 	uint64_t n_starts;    /* among them */
 	struct digest pcr[LIMIT_BANKS];

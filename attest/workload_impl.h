@@ -14,10 +14,17 @@ must_check struct err replay_record(struct workload *w, const struct cel_record 
 /* Takes the complete records at the start of log that fit behind what was taken before; the rest is no error here. */
 must_check struct err replay_part(struct workload *w, struct bytes log);
 /*
- * The same from the file, from w->log_size on and up to end at most. One piece
- * of the file is in memory at a time.
+ * The same from the file, from w->log_size on and up to end at most; nothing where
+ * that is behind. One piece of the file is in memory at a time.
  */
 must_check struct err replay_file(struct workload *w, uint64_t end);
+
+/* ---- workload_mark.c: a place from which on to replay */
+
+#define MARK_STEP (1 * MIB) /* of log that is replayed before there is a later mark */
+must_check struct err mark_write(struct workload *w);
+/* Puts w where the mark of this boot is, or at the beginning of the log. E_LOCAL_*. */
+must_check struct err mark_read(struct workload *w);
 
 /* ---- workload_intent.c: what is about to be extended */
 

@@ -8,7 +8,7 @@ _Static_assert(PIECE > LIMIT_LOG_RECORD, "a piece holds a whole record");
 
 void replay_clear(struct workload *w)
 {
-	w->log_size = 0;
+	w->log_size = w->mark = 0;
 	w->n_records = 0;
 	w->n_starts = 0;
 	w->n_live = 0;
@@ -148,6 +148,8 @@ struct err replay_file(struct workload *w, uint64_t end)
 	uint64_t from;
 	struct err e;
 
+	if (end <= w->log_size)
+		return ERR(E_OK);
 	do {
 		size_t max = end - w->log_size < PIECE ? (size_t)(end - w->log_size) : PIECE;
 
@@ -189,10 +191,15 @@ struct err workload_position(const struct workload *w, uint64_t offset, enum dig
 		return ERR(E_PEER_RANGE);
 	part.dir_fd = w->dir_fd;
 	(void)snprintf(part.file, sizeof(part.file), "%s", w->file);
+	memcpy(part.boot_key, w->boot_key, sizeof(part.boot_key));
 	part.banks = w->banks;
 	part.live = calloc(LIMIT_INSTANCES, sizeof(*part.live));
 	if (part.live == NULL)
 		return ERR(E_LOCAL_MEMORY);
+	if (failed(e = mark_read(&part)))
+		return e;
+	if (part.log_size > offset || part.log_size > w->mark)
+		replay_clear(&part);
 	if (failed(e = replay_file(&part, offset)))
 		return e;
 	if (part.log_size != offset)

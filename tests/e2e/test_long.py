@@ -68,6 +68,7 @@ def test_W1_long_log(lab):
 		equal(lab.h.attest()["state"], "VERIFIED", "state after a long time")
 		equal(n_parts(lab) - before, 1, "parts that were not the last one")
 		equal(lab.h.json("status")["log"]["records"], records, "records of the log")
+		check(os.path.exists(os.path.join(lab.h.state, "workload.mark")), "no mark in the log")
 		lab.h.token(agent.instance)
 		lab.approve("image", "img", "--layout", lab.path("img"))
 		equal(lab.h.attest()["state"], "VERIFIED", "state under other reference values")

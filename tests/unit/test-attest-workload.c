@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "attest/workload.h"
+#include "attest/workload_impl.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "tests/support/attest_fixture.h"
@@ -588,6 +588,143 @@ static void test_too_many_starts(void **state)
 	check_file(3);
 }
 
+static void flip_byte(const char *name, off_t at)
+{
+	int fd = openat(dir_fd, name, O_RDWR);
+	uint8_t c;
+
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &c, 1, at), 1);
+	c ^= 1;
+	assert_int_equal(pwrite(fd, &c, 1, at), 1);
+	(void)close(fd);
+}
+
+/* A visit that begins at a mark finds what one from the first record does, and reads nothing before it. */
+static void test_mark(void **state)
+{
+	const struct workload_event first = start_event(1), second = start_event(2), end = end_event(2);
+	struct workload_event changed = { .kind = WORKLOAD_CHANGED };
+	struct digest pcr, marked_pcr;
+	uint64_t marked, records;
+	struct visit v, again;
+	char name[64];
+
+	(void)state;
+	memcpy(changed.instance, first.instance, sizeof(changed.instance));
+	visit_begin(&v);
+	OK(workload_append(&v.w, &first));
+	OK(workload_append(&v.w, &changed));
+	marked = v.w.log_size;
+	marked_pcr = v.w.pcr[0];
+	OK(mark_write(&v.w));
+	OK(workload_append(&v.w, &second));
+	visit_end(&v);
+	visit_begin(&v);
+	assert_int_equal(v.w.mark, marked);
+	assert_int_equal(v.w.n_records, 4);
+	assert_int_equal(v.w.n_starts, 2);
+	assert_int_equal(v.w.n_live, 2);
+	file_name(&v, name, sizeof(name));
+	assert_int_equal(unlinkat(dir_fd, "workload.mark", 0), 0);
+	visit_end(&v);
+	visit_begin(&again);
+	assert_int_equal(again.w.mark, 0);
+	assert_int_equal(again.w.n_records, 4);
+	assert_int_equal(again.w.n_live, 2);
+	assert_string_equal(again.w.live[0].agent, "invoices");
+	assert_true(again.w.live[0].changed && !again.w.live[1].changed);
+	again.w.n_live = 1;
+	again.w.log_size = marked;
+	again.w.n_records = 3;
+	again.w.n_starts = 1;
+	again.w.pcr[0] = marked_pcr;
+	/* A value that does not lead to the PCR: from the first record then. */
+	OK(mark_write(&again.w));
+	visit_end(&again);
+	visit_begin(&v);
+	assert_int_equal(v.w.mark, 0);
+	assert_int_equal(v.w.n_records, 4);
+	OK(workload_append(&v.w, &end));
+	OK(mark_write(&v.w));
+	marked = v.w.log_size;
+	visit_end(&v);
+	/* What lies before the mark is not read, as long as nobody asks for it. */
+	flip_byte(name, 30);
+	visit_begin(&v);
+	assert_int_equal(v.w.mark, marked);
+	assert_int_equal(v.w.n_records, 5);
+	assert_int_equal(v.w.n_live, 1);
+	assert_true(v.w.live[0].changed);
+	assert_memory_equal(v.w.live[0].id, first.instance, sizeof(first.instance));
+	OK(workload_position(&v.w, marked, DIGEST_SHA256, &records, &pcr));
+	assert_int_equal(records, 5);
+	assert_true(bytes_eq(digest_bytes(&pcr), digest_bytes(&v.w.pcr[0])));
+	FAILS(E_PEER_RANGE, workload_position(&v.w, marked - 1, DIGEST_SHA256, &records, &pcr));
+	visit_end(&v);
+	flip_byte(name, 30);
+	visit_begin(&v);
+	OK(workload_append(&v.w, &second));
+	visit_end(&v);
+	check_file(6);
+}
+
+/* A mark that is cut is none, and nothing of the log is lost. */
+static void test_mark_damaged(void **state)
+{
+	const struct workload_event ev = start_event(1);
+	cleanup_buf struct buf mark = BUF_INIT(4096);
+	struct visit v;
+
+	(void)state;
+	visit_begin(&v);
+	OK(workload_append(&v.w, &ev));
+	OK(mark_write(&v.w));
+	visit_end(&v);
+	OK(file_read(dir_fd, "workload.mark", &mark));
+	for (size_t n = 0; n < mark.n; n += 17) {
+		OK(file_write(dir_fd, "workload.mark", BYTES(mark.p, n), 0600));
+		visit_begin(&v);
+		assert_int_equal(v.w.mark, 0);
+		assert_int_equal(v.w.n_live, 1);
+		visit_end(&v);
+	}
+	/* After a reset it is another boot's. */
+	OK(file_write(dir_fd, "workload.mark", buf_bytes(&mark), 0600));
+	OK(harness_reset(fixture_harness, 0, &fixture_why));
+	visit_begin(&v);
+	assert_int_equal(v.w.mark, 0);
+	assert_int_equal(v.w.n_records, 1);
+	visit_end(&v);
+	check_file(1);
+}
+
+/* A restart begins a new log under the same key, of which an old mark knows nothing. */
+static void test_mark_and_restart(void **state)
+{
+	const struct workload_event ev = start_event(1);
+	struct visit v;
+
+	(void)state;
+	visit_begin(&v);
+	OK(workload_append(&v.w, &ev));
+	OK(mark_write(&v.w));
+	visit_end(&v);
+	OK(harness_suspend(fixture_harness, 0, &fixture_why));
+	OK(harness_restart(fixture_harness, 0, &fixture_why));
+	for (unsigned i = 0; i < 2; i++) {
+		visit_begin(&v);
+		assert_int_equal(v.w.mark, 0);
+		assert_int_equal(v.w.n_records, 1);
+		assert_int_equal(v.w.n_live, 0);
+		visit_end(&v);
+	}
+	visit_begin(&v);
+	OK(workload_append(&v.w, &ev));
+	visit_end(&v);
+	check_file(2);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -606,6 +743,9 @@ int main(void)
 		cmocka_unit_test_setup(test_position, fresh),
 		cmocka_unit_test_setup(test_too_many_instances, fresh),
 		cmocka_unit_test_setup(test_too_many_starts, fresh),
+		cmocka_unit_test_setup(test_mark, fresh),
+		cmocka_unit_test_setup(test_mark_damaged, fresh),
+		cmocka_unit_test_setup(test_mark_and_restart, fresh),
 	};
 
 	if (!harness_available()) {
