@@ -21,7 +21,7 @@ struct work {
 	struct evidence_claims *claims;
 	struct evidence *evidence;
 	struct buf encoded_claims;
-	struct buf log, firmware_log, ima;
+	struct buf log, firmware_log, command_line, ima;
 	bool last; /* the log ends with the part that is sent */
 	struct attestation quote, boot;
 	struct digest pcr[LIMIT_BANKS * LIMIT_PCRS];
@@ -41,6 +41,7 @@ static void work_done(struct work *k)
 	buf_free(&k->encoded_claims);
 	buf_free(&k->log);
 	buf_free(&k->firmware_log);
+	buf_free(&k->command_line);
 	buf_free(&k->ima);
 	free(k->claims);
 	free(k->evidence);
@@ -52,6 +53,7 @@ static struct err work_init(const struct collect *c, struct work *k)
 	buf_init(&k->encoded_claims, LIMIT_SMALL);
 	buf_init(&k->log, LIMIT_WORKLOAD_LOG);
 	buf_init(&k->firmware_log, LIMIT_FIRMWARE_LOG);
+	buf_init(&k->command_line, LIMIT_COMMAND_LINE + 1);
 	buf_init(&k->ima, LIMIT_IMA_PART);
 	k->claims = calloc(1, sizeof(*k->claims));
 	k->evidence = calloc(1, sizeof(*k->evidence));
@@ -216,6 +218,23 @@ static struct err read_failed(const struct work *k, const char *what, const char
 	return e;
 }
 
+/*
+ * The words of a command line that the log may hold as a digest only. Without
+ * them the verdict cannot say what differs; that is all, so nothing fails here.
+ */
+static void add_command_line(struct work *k)
+{
+	struct bytes line;
+
+	if (k->c->command_line == NULL || failed(file_read(AT_FDCWD, k->c->command_line, &k->command_line)))
+		return;
+	line = buf_bytes(&k->command_line);
+	if (line.n > 0 && line.p[line.n - 1] == '\n')
+		line.n--;
+	k->evidence->has_command_line = line.n > 0 && line.n <= LIMIT_COMMAND_LINE;
+	k->evidence->command_line = line;
+}
+
 static struct err add_firmware_log(struct work *k)
 {
 	const char *path = k->c->firmware_log;
@@ -228,6 +247,8 @@ static struct err add_firmware_log(struct work *k)
 		return read_failed(k, "firmware log", path, e);
 	k->evidence->has_firmware_log = k->firmware_log.n > 0;
 	k->evidence->firmware_log = buf_bytes(&k->firmware_log);
+	if (k->evidence->has_firmware_log)
+		add_command_line(k);
 	return ERR(E_OK);
 }
 

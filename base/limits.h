@@ -10,6 +10,7 @@
 #define LIMIT_EVIDENCE (5 * MIB)          /* one evidence message: the logs below, claims and keys */
 #define LIMIT_CLAIMS (64 * KIB)           /* claims within one evidence message */
 #define LIMIT_WORKLOAD_LOG (3 * MIB)      /* log part within one evidence message; only the last part is smaller */
+#define LIMIT_COMMAND_LINE 4096           /* kernel command line within one evidence message */
 #define LIMIT_FIRMWARE_LOG (512 * KIB)    /* firmware log within one evidence message */
 #define LIMIT_IMA_PART (1 * MIB)          /* part of an IMA list within one evidence message; only the last part is smaller */
 #define LIMIT_DOCUMENT (256 * KIB)        /* one operator document with its envelope */

@@ -17,6 +17,7 @@ enum {
 	EVIDENCE_KEYS,
 	EVIDENCE_FIRMWARE_LOG,
 	EVIDENCE_IMA,
+	EVIDENCE_COMMAND_LINE,
 };
 enum {
 	KEY_PUBLIC = 1,
@@ -201,9 +202,12 @@ static struct err rd_platform_logs(struct cbor_rd *r, struct cbor_map *m, struct
 
 	if (failed(e = cbor_rd_key_opt(r, m, EVIDENCE_FIRMWARE_LOG, &ev->has_firmware_log)) ||
 	    (ev->has_firmware_log && failed(e = rd_some(r, LIMIT_FIRMWARE_LOG, &ev->firmware_log))) ||
-	    failed(e = cbor_rd_key_opt(r, m, EVIDENCE_IMA, &ev->has_ima)))
+	    failed(e = cbor_rd_key_opt(r, m, EVIDENCE_IMA, &ev->has_ima)) ||
+	    (ev->has_ima && failed(e = rd_log(r, LIMIT_IMA_PART, &ev->ima))) ||
+	    failed(e = cbor_rd_key_opt(r, m, EVIDENCE_COMMAND_LINE, &ev->has_command_line)) ||
+	    (ev->has_command_line && failed(e = rd_some(r, LIMIT_COMMAND_LINE, &ev->command_line))))
 		return e;
-	return ev->has_ima ? rd_log(r, LIMIT_IMA_PART, &ev->ima) : ERR(E_OK);
+	return ev->has_command_line && !ev->has_firmware_log ? ERR(E_PEER_MISSING) : ERR(E_OK);
 }
 
 static struct err rd_evidence(struct cbor_rd *r, struct evidence *ev)
@@ -312,16 +316,18 @@ static struct err wr_platform_logs(struct buf *b, const struct evidence *ev)
 	if (ev->has_firmware_log && (failed(e = cbor_wr_uint(b, EVIDENCE_FIRMWARE_LOG)) ||
 				     failed(e = cbor_wr_bytes(b, ev->firmware_log))))
 		return e;
-	if (!ev->has_ima)
-		return ERR(E_OK);
-	if (failed(e = cbor_wr_uint(b, EVIDENCE_IMA)))
+	if (ev->has_ima && (failed(e = cbor_wr_uint(b, EVIDENCE_IMA)) || failed(e = cbor_wr_bytes(b, ev->ima))))
 		return e;
-	return cbor_wr_bytes(b, ev->ima);
+	if (!ev->has_command_line)
+		return ERR(E_OK);
+	if (failed(e = cbor_wr_uint(b, EVIDENCE_COMMAND_LINE)))
+		return e;
+	return cbor_wr_bytes(b, ev->command_line);
 }
 
 struct err evidence_encode(const struct evidence *ev, struct buf *ret)
 {
-	size_t n_optional = (size_t)ev->has_boot + ev->has_firmware_log + ev->has_ima;
+	size_t n_optional = (size_t)ev->has_boot + ev->has_firmware_log + ev->has_ima + ev->has_command_line;
 	cleanup_buf struct buf b = BUF_INIT(LIMIT_EVIDENCE);
 	struct err e;
 

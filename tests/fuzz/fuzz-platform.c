@@ -29,7 +29,7 @@ static struct document *read_document(struct bytes text)
 static void judge_firmware(const struct document *d, struct bytes raw)
 {
 	static struct firmware_judgement j, other;
-	struct firmware_input in = { d->profile.firmware, d->profile.measurer, d->bank, raw, 0xffffff, NULL };
+	struct firmware_input in = { d->profile.firmware, d->profile.measurer, d->bank, raw, 0xffffff, NULL, BYTES_NONE };
 	struct digest quoted[LIMIT_PCRS];
 	struct evlog log;
 	struct replay r = { 0 };

@@ -38,7 +38,8 @@ static void fill_claims(struct evidence_claims *c)
 
 static void fill_evidence(struct evidence *ev, struct bytes encoded_claims)
 {
-	static const struct evidence_key key = { { (const uint8_t *)"area", 4 }, { (const uint8_t *)"attest", 6 },
+	static const struct evidence_key key = { { (const uint8_t *)"area", 4 },
+						 { (const uint8_t *)"attest", 6 },
 						 { (const uint8_t *)"signature", 9 } };
 
 	*ev = (struct evidence){
@@ -54,6 +55,8 @@ static void fill_evidence(struct evidence *ev, struct bytes encoded_claims)
 		.firmware_log = BYTES_LIT("firmware"),
 		.has_ima = true,
 		.ima = BYTES_LIT("ima"),
+		.has_command_line = true,
+		.command_line = BYTES_LIT("quiet"),
 		.n_keys = 2,
 		.key = { key, key },
 	};
@@ -128,6 +131,10 @@ static void test_evidence_round_trip(void **state)
 	assert_bytes(ev->log, evidence.log);
 	assert_true(ev->has_boot);
 	assert_bytes(ev->boot.public_area, evidence.boot.public_area);
+	assert_true(ev->has_firmware_log && ev->has_ima && ev->has_command_line);
+	assert_bytes(ev->firmware_log, evidence.firmware_log);
+	assert_bytes(ev->ima, evidence.ima);
+	assert_bytes(ev->command_line, evidence.command_line);
 	assert_int_equal(ev->n_keys, 2);
 	assert_bytes(ev->key[1].attest, evidence.key[1].attest);
 	assert_bytes(ev->key[1].signature, evidence.key[1].signature);
@@ -360,8 +367,9 @@ static void test_X3_inner_arrays_and_maps(void **state)
 		{ BYTES_LIT("\x82\x0b\x19\x20\x01"), BYTES_LIT("\x80"), E_PEER_RANGE },
 		{ BYTES_LIT("\x82\x0b\x19\x20\x01"), BYTES_LIT("\x83\x0b\x01\x01"), E_LIMIT_COUNT },
 		{ BYTES_LIT("\x82\x0b\x19\x20\x01"), BYTES_LIT("\x82\x1a\x00\x01\x00\x00\x01"), E_PEER_RANGE },
-		{ BYTES_LIT("\x82\x50\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x58\x22\x00\x0b\x01"
-			    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+		{ BYTES_LIT(
+			  "\x82\x50\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x58\x22\x00\x0b\x01"
+			  "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
 		  BYTES_LIT("\x81\x50\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31\x31"), E_PEER_RANGE },
 	};
 	cleanup_buf struct buf surplus = BUF_INIT(LIMIT_EVIDENCE);
@@ -373,8 +381,14 @@ static void test_X3_inner_arrays_and_maps(void **state)
 		replace(buf_bytes(&claims_bytes), cases[i].from, cases[i].to, &in);
 		assert_code(decode_claims(buf_bytes(&in)), cases[i].want);
 	}
-	replace(buf_bytes(&evidence_bytes), BYTES_LIT("\xa3\x01\x44" "area\x02\x46" "attest\x03\x49signature"),
-		BYTES_LIT("\xa4\x01\x44" "area\x02\x46" "attest\x03\x49signature\x04\x00"), &surplus);
+	replace(buf_bytes(&evidence_bytes),
+		BYTES_LIT("\xa3\x01\x44"
+			  "area\x02\x46"
+			  "attest\x03\x49signature"),
+		BYTES_LIT("\xa4\x01\x44"
+			  "area\x02\x46"
+			  "attest\x03\x49signature\x04\x00"),
+		&surplus);
 	assert_err(decode_evidence(buf_bytes(&surplus)), E_PEER_UNKNOWN_KEY);
 }
 
@@ -460,10 +474,10 @@ static void test_X2_caps(void **state)
 	static uint8_t big[LIMIT_WORKLOAD_LOG + 1];
 	cleanup_free struct evidence *ev = malloc(sizeof(*ev));
 	cleanup_buf struct buf out = BUF_INIT(LIMIT_EVIDENCE + 1);
-	struct bytes *members[] = { &ev->claims, &ev->quote, &ev->signature, &ev->log, &ev->boot.public_area,
-				    &ev->key[1].attest };
-	static const size_t caps[] = { LIMIT_CLAIMS, LIMIT_TPM2B, LIMIT_TPM2B, LIMIT_WORKLOAD_LOG, LIMIT_TPM2B,
-				       LIMIT_TPM2B };
+	struct bytes *members[] = { &ev->claims,           &ev->quote,         &ev->signature,   &ev->log,
+				    &ev->boot.public_area, &ev->key[1].attest, &ev->command_line };
+	static const size_t caps[] = { LIMIT_CLAIMS, LIMIT_TPM2B, LIMIT_TPM2B,       LIMIT_WORKLOAD_LOG,
+				       LIMIT_TPM2B,  LIMIT_TPM2B, LIMIT_COMMAND_LINE };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(caps); i++) {
@@ -487,10 +501,18 @@ static void test_X2_caps(void **state)
 static void test_evidence_refused(void **state)
 {
 	cleanup_free struct evidence *ev = malloc(sizeof(*ev));
-	struct bytes *members[] = { &ev->claims,	       &ev->quote,	    &ev->signature,
-				    &ev->boot.public_area,     &ev->boot.attest,    &ev->boot.signature,
-				    &ev->key[0].public_area,   &ev->key[1].attest, &ev->key[1].signature,
-				    &ev->pcr[0],	       &ev->pcr[2] };
+	struct bytes *members[] = { &ev->claims,
+				    &ev->quote,
+				    &ev->signature,
+				    &ev->boot.public_area,
+				    &ev->boot.attest,
+				    &ev->boot.signature,
+				    &ev->key[0].public_area,
+				    &ev->key[1].attest,
+				    &ev->key[1].signature,
+				    &ev->pcr[0],
+				    &ev->pcr[2],
+				    &ev->command_line };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(members); i++) {
@@ -574,11 +596,12 @@ static void test_X3_member_missing(void **state)
 		rewrite(buf_bytes(&claims_bytes), key, 0, &out);
 		assert_code(decode_claims(buf_bytes(&out)), key == 11 ? E_OK : E_PEER_MISSING);
 	}
-	for (uint64_t key = 1; key <= 9; key++) {
+	/* The command line, 10, says something about the firmware log, 8, and is not there without it. */
+	for (uint64_t key = 1; key <= 10; key++) {
 		cleanup_buf struct buf out = BUF_INIT(LIMIT_EVIDENCE);
 
 		rewrite(buf_bytes(&evidence_bytes), key, 0, &out);
-		assert_code(decode_evidence(buf_bytes(&out)), key == 6 || key > 7 ? E_OK : E_PEER_MISSING);
+		assert_code(decode_evidence(buf_bytes(&out)), key == 6 || key > 8 ? E_OK : E_PEER_MISSING);
 	}
 }
 
@@ -589,7 +612,7 @@ static void test_X3_unknown_member(void **state)
 	(void)state;
 	rewrite(buf_bytes(&claims_bytes), 0, 12, &out);
 	assert_err(decode_claims(buf_bytes(&out)), E_PEER_UNKNOWN_KEY);
-	rewrite(buf_bytes(&evidence_bytes), 0, 10, &ev);
+	rewrite(buf_bytes(&evidence_bytes), 0, 11, &ev);
 	assert_err(decode_evidence(buf_bytes(&ev)), E_PEER_UNKNOWN_KEY);
 }
 

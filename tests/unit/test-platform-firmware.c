@@ -203,6 +203,9 @@ static json_t *profile(void)
 	return f;
 }
 
+/* What the host says that its kernel runs with. */
+static const char *claimed;
+
 /* Takes f. quoted NULL: what the log replays to. */
 static void judge(json_t *f, const char *measurer, struct bytes log, const struct digest *quoted,
 		  struct firmware_judgement *ret)
@@ -224,7 +227,13 @@ static void judge(json_t *f, const char *measurer, struct bytes log, const struc
 		assert_false(failed(replay_log(&opened, DIGEST_SHA256, &r, NULL)));
 		quoted = r.pcr;
 	}
-	in = (struct firmware_input){ d->profile.firmware, d->profile.measurer, DIGEST_SHA256, log, 0xffffff, quoted };
+	in = (struct firmware_input){ d->profile.firmware,
+				      d->profile.measurer,
+				      DIGEST_SHA256,
+				      log,
+				      0xffffff,
+				      quoted,
+				      claimed != NULL ? bytes_str(claimed) : BYTES_NONE };
 	assert_false(failed(platform_firmware_judge(&in, ret)));
 }
 
@@ -444,6 +453,83 @@ static void test_unified_kernel(void **state)
 	}
 }
 
+/* The words of a line that the log holds as a digest are those that the host claims, if they have that digest. */
+static void test_claimed_line(void **state)
+{
+#define EXACT "[{\"exact\":\"root=/dev/vda2 quiet\"}]"
+#define GRAMMAR "[{\"required\":[\"quiet\",\"root=*\"]}]"
+	static const struct {
+		const char *line, *claimed, *json, *unknown;
+		const char *words; /* of the refusal; NULL: passes */
+	} lines[] = {
+		{ "root=/dev/vda2 quiet debug", "root=/dev/vda2 quiet debug", EXACT, "deny", "+ debug" },
+		{ "root=/dev/vda2 quiet", "root=/dev/vda2 quiet debug", EXACT, "deny", NULL },
+		{ "root=/dev/vda2 quiet debug", "root=/dev/vda2 quiet", EXACT, "deny", "digest only" },
+		{ "root=/dev/vda2 quiet debug", NULL, EXACT, "deny", "digest only" },
+		{ "root=/dev/vda2 quiet", "root=/dev/vda2 quiet", GRAMMAR, "deny", NULL },
+		{ "root=/dev/vda2 quiet", "root=/dev/vdb2 quiet", GRAMMAR, "deny", "" },
+		{ "root=/dev/vda2 quiet", NULL, GRAMMAR, "deny", "" },
+		{ "root=/dev/vda2 quiet debug", "root=/dev/vda2 quiet debug", GRAMMAR, "allow", "+ debug" },
+		{ "root=/dev/vda2", "root=/dev/vda2", GRAMMAR, "deny", "- quiet (required)" },
+		{ "root=/dev/vda2 quiet \x1b[2J", "root=/dev/vda2 quiet \x1b[2J", EXACT, "deny", "digest only" },
+	};
+	static struct firmware_judgement j;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(lines); i++) {
+		const struct boot b = WITH(.uki = true, .uki_line = lines[i].line);
+		json_t *f = profile();
+		struct logbuild l;
+
+		build(&b, &l);
+		doc_set(f, "command_lines", lines[i].json);
+		doc_set(f, "pcrs", "[0,2,3,4,5,6,7,9]");
+		assert_int_equal(json_object_set_new(f, "unknown_events", json_string(lines[i].unknown)), 0);
+		claimed = lines[i].claimed;
+		judge(f, NULL, buf_bytes(&l.b), NULL, &j);
+		claimed = NULL;
+		if (j.passed != (lines[i].words == NULL) || (!j.passed && names(&j, "", lines[i].words) == 0)) {
+			show(&j);
+			fail_msg("row %zu: not as expected", i);
+		}
+		buf_free(&l.b);
+	}
+}
+
+/* A digest that "events" holds is approved with a claim as without one. */
+static void test_claimed_line_known_by_digest(void **state)
+{
+	static const char line[] = "root=/dev/vda2 quiet debug";
+	static struct firmware_judgement j;
+	const struct boot b = WITH(.uki = true, .uki_line = line);
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct boot_line digests;
+		struct logbuild l;
+		char json[400], hex[65];
+		json_t *f = profile();
+
+		build(&b, &l);
+		assert_false(failed(boot_line_digests(line, DIGEST_SHA256, &digests)));
+		assert_false(failed(hex_encode(digest_bytes(&digests.options), hex, sizeof(hex))));
+		(void)snprintf(json, sizeof(json),
+			       "[{\"pcr\":7,\"type\":\"EV_EFI_VARIABLE_AUTHORITY\",\"digests\":[\"%s\"]},"
+			       "{\"pcr\":9,\"type\":\"EV_EVENT_TAG\",\"digests\":[\"%s\",\"%s\"]}]",
+			       authority_hex(7).text, hex32_of("an initrd").text, hex);
+		doc_set(f, "command_lines", "[{\"exact\":\"root=/dev/vda2 quiet\"}]");
+		doc_set(f, "pcrs", "[0,2,3,4,5,6,7,9]");
+		doc_set(f, "events", json);
+		claimed = i == 0 ? NULL : line;
+		judge(f, NULL, buf_bytes(&l.b), NULL, &j);
+		claimed = NULL;
+		/* The rule about lines found none that it approves. */
+		assert_int_equal(j.n_failures, 1);
+		assert_true(has_failure(&j, "P1", "firmware.command_lines", ""));
+		buf_free(&l.b);
+	}
+}
+
 /* A golden boot image: measured, approved by digest, with its initrd. */
 static void test_boot_image(void **state)
 {
@@ -573,7 +659,8 @@ static void test_not_quoted(void **state)
 	assert_int_equal(json_object_set_new(p, "firmware", profile()), 0);
 	d = doc_make(p);
 	in = (struct firmware_input){ d->profile.firmware, MEASURER_UNATTESTED,   DIGEST_SHA256,
-				      buf_bytes(&l.b),     0xffffff & ~(1u << 7), quoted };
+				      buf_bytes(&l.b),     0xffffff & ~(1u << 7), quoted,
+				      BYTES_NONE };
 	assert_false(failed(platform_firmware_judge(&in, &j)));
 	assert_false(j.passed);
 	assert_string_equal(j.failure[0].id, "P6");
@@ -992,6 +1079,8 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_unified_kernel),
+		cmocka_unit_test(test_claimed_line),
+		cmocka_unit_test(test_claimed_line_known_by_digest),
 		cmocka_unit_test(test_boot_image),
 		cmocka_unit_test(test_E7_unexplained),
 		cmocka_unit_test(test_every_bit),

@@ -50,6 +50,7 @@ struct err firmware_judge(const struct work *w, const struct document *d, struct
 		.measurer = d->profile.measurer,
 		.bank = w->bank,
 		.log = w->ev.firmware_log,
+		.command_line = w->ev.command_line,
 		.pcr_mask = w->v->pcr_mask,
 		.pcr = w->v->pcr,
 	};

@@ -106,11 +106,11 @@ static void diff_grammar(const struct platform_command_line *c, struct bytes lin
 	}
 }
 
-static enum ruling judge_text(struct firmware_work *w, struct bytes line)
+/* The approved line that differs least, and by what. There is at least one. */
+static const struct platform_command_line *nearest_line(const struct firmware_work *w, struct bytes line,
+							struct diff *ret)
 {
 	const struct platform_command_line *nearest = NULL;
-	struct diff best = { 0 };
-	struct platform_failure *f;
 
 	for (size_t i = 0; i < w->rules->n_command_lines; i++) {
 		const struct platform_command_line *c = &w->rules->command_lines[i];
@@ -120,21 +120,55 @@ static enum ruling judge_text(struct firmware_work *w, struct bytes line)
 			diff_exact(c->exact, line, &d);
 		else
 			diff_grammar(c, line, &d);
-		if (d.n == 0) {
-			w->command_line_seen = true;
-			return RULING_APPROVED;
-		}
-		if (nearest == NULL || d.n < best.n) {
+		if (nearest == NULL || d.n < ret->n) {
 			nearest = c;
-			best = d;
+			*ret = d;
 		}
 	}
-	w->command_line_seen = true;
-	f = firmware_fail(w, "P-profile", "firmware.command_lines", "kernel command line");
+	return nearest;
+}
+
+static void say(struct platform_failure *f, const struct platform_command_line *nearest, const struct diff *d)
+{
 	PSAY(f->expected, "%s",
 	     nearest->exact != NULL ? nearest->exact : "the words that the profile wants, no others");
-	PSAY(f->seen, "%s", best.text);
+	PSAY(f->seen, "%s", d->text);
+}
+
+static enum ruling judge_text(struct firmware_work *w, struct bytes line)
+{
+	struct diff d = { 0 };
+	const struct platform_command_line *nearest = nearest_line(w, line, &d);
+
+	w->command_line_seen = true;
+	if (d.n == 0)
+		return RULING_APPROVED;
+	say(firmware_fail(w, "P-profile", "firmware.command_lines", "kernel command line"), nearest, &d);
 	return RULING_REFUSED;
+}
+
+void command_line_say(const struct firmware_work *w, struct platform_failure *f)
+{
+	struct diff d = { 0 };
+
+	say(f, nearest_line(w, w->in->command_line, &d), &d);
+}
+
+struct err command_line_claimed(struct firmware_work *w)
+{
+	cleanup_buf struct buf line = BUF_INIT(LIMIT_COMMAND_LINE + 1);
+	const char *text;
+	struct err e;
+
+	/* Anything but plain text could be shown as something else than it is. */
+	for (size_t i = 0; i < w->in->command_line.n; i++)
+		if (w->in->command_line.p[i] < 0x20 || w->in->command_line.p[i] > 0x7e)
+			return ERR(E_OK);
+	if (w->in->command_line.n == 0 || w->in->command_line.n > LIMIT_COMMAND_LINE || w->rules->n_command_lines == 0)
+		return ERR(E_OK);
+	if (failed(e = buf_add(&line, w->in->command_line)) || failed(e = buf_cstr(&line, &text)))
+		return e;
+	return boot_line_digests(text, w->in->bank, &w->claimed);
 }
 
 static struct err hash_lines(struct firmware_work *w)
@@ -156,7 +190,10 @@ static struct err hash_lines(struct firmware_work *w)
 	return ERR(E_OK);
 }
 
-/* A digest that no exact line has is left to "events". With a grammar it may be right, but its text is not in the log.
+/*
+ * A digest that no exact line has is that of the line which the host claims, and then judged by its words; or it is
+ * left to "events". With a grammar it may be right, but its text is not in the log. What the words do not allow is not
+ * refused here, for "events" may know the digest, as it may without the claim.
  */
 static struct err judge_digest(struct firmware_work *w, struct bytes digest, bool section, enum ruling *ret)
 {
@@ -170,6 +207,13 @@ static struct err judge_digest(struct firmware_work *w, struct bytes digest, boo
 	for (size_t i = 0; i < w->n_hashed && *ret == RULING_NONE; i++) {
 		if (boot_line_is(&w->hashed[i], section, digest))
 			*ret = RULING_APPROVED;
+	}
+	if (*ret == RULING_NONE && boot_line_is(&w->claimed, section, digest)) {
+		struct diff d = { 0 };
+
+		(void)nearest_line(w, w->in->command_line, &d);
+		*ret = d.n == 0 ? RULING_APPROVED : RULING_NONE;
+		w->strict = w->line_known = d.n > 0;
 	}
 	if (*ret == RULING_APPROVED)
 		w->command_line_seen = true;

@@ -300,6 +300,10 @@ static void fail_undecided(struct firmware_work *w, const struct evlog_event *ev
 		PSAY(f->expected, "a register that the profile compares, or ignores with a reason");
 	else
 		PSAY(f->expected, "a rule of the profile that approves it");
+	if (w->line_known) {
+		command_line_say(w, f);
+		return;
+	}
 	if (line) {
 		expect_line(w, f);
 		PSAY(f->seen, "another line, of which the log holds the digest only: %.64s", hex);
@@ -335,7 +339,7 @@ static struct err judge_event(struct firmware_work *w, const struct evlog_event 
 	struct err e;
 
 	w->j->n_events++;
-	w->strict = false;
+	w->strict = w->line_known = false;
 	if ((w->rules->ignored_mask & BIT(ev->pcr)) != 0) {
 		w->j->n_ignored++;
 		return ERR(E_OK);
@@ -457,6 +461,8 @@ static struct err judge_log(struct firmware_work *w, const struct evlog *log, co
 	size_t n_replay;
 	struct err e;
 
+	if (failed(e = command_line_claimed(w)))
+		return e;
 	judge_registers(w, r);
 	n_replay = all->n_failures;
 	evlog_check_init(&w->check, log, w->in->bank, &options, MAX_FINDINGS, findings);

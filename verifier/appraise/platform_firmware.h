@@ -35,6 +35,8 @@ struct firmware_input {
 	struct bytes log;                /* the firmware's, as the host sent it; no bytes: the host sent none */
 	uint32_t pcr_mask;               /* registers that pcr holds, each of the size of the bank */
 	const struct digest *pcr;        /* LIMIT_PCRS values as quoted, by number; borrowed */
+	struct bytes command_line;       /* what the host says that its kernel runs with; believed only where an event
+					    measured its digest; no bytes: it says nothing */
 };
 
 struct firmware_judgement {

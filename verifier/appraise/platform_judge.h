@@ -20,7 +20,9 @@ struct firmware_work {
 	bool strict;                  /* this event is of a class that a rule decides alone: only an exact digest in
 					 "events" can approve it beside that rule, whatever unknown_events says */
 	size_t n_hashed;              /* exact command lines hashed: 0 or all of them */
-	struct boot_line *hashed;           /* owned */
+	struct boot_line *hashed;     /* owned */
+	struct boot_line claimed;     /* of the line that the host claims; all n == 0: none that could be judged */
+	bool line_known;              /* this event measured the claimed line: its words are known */
 };
 
 enum ruling {
@@ -39,7 +41,10 @@ void platform_say(char *to, size_t size, const char *fmt, ...) printf_like(3, 4)
 must_check struct err rule_variable(struct firmware_work *w, const struct evdata *d, enum firmware_rule *ret_rule,
 				    enum ruling *ret);
 must_check struct err rule_authority(struct firmware_work *w, const struct evdata *d, enum ruling *ret);
-/* platform_command_line.c */
+/* platform_command_line.c. The first hashes what the host claims, once. */
+must_check struct err command_line_claimed(struct firmware_work *w);
+/* What differs from the nearest approved line, for an event with line_known. */
+void command_line_say(const struct firmware_work *w, struct platform_failure *f);
 must_check struct err rule_command_line(struct firmware_work *w, const struct evdata *d, enum ruling *ret);
 
 #endif
