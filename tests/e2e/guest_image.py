@@ -52,10 +52,12 @@ def require(kernel_folder):
 	for name in PROGRAMS + ("qemu-system-x86_64",):
 		if find(name) is None:
 			raise Missing("%s is not installed" % name)
-	for folder in (kernel_folder, os.path.join(kernel_folder, OTHER_KERNEL)):
-		if not kernel_folder or not os.path.isdir(os.path.join(folder, "boot")):
-			raise Missing("no kernels for the guest; tools/fetch-kernel FOLDER gets them, ASSAY_GUEST_KERNEL names the "
-				      "folder")
+	if not kernel_folder or not has_kernel(kernel_folder):
+		raise Missing("no kernel for the guest; tools/fetch-kernel FOLDER gets one, ASSAY_GUEST_KERNEL names the folder")
+
+
+def has_kernel(folder):
+	return os.path.isdir(os.path.join(folder, "boot"))
 
 
 def find(name):
