@@ -25,6 +25,7 @@ static const TPM2B_PUBLIC template = {
 
 void boot_done(struct boot *b)
 {
+	tpm_handle_done(&b->primary);
 	buf_free(&b->null_public);
 }
 
@@ -51,11 +52,10 @@ static struct err boot_key(const struct boot *b, uint8_t ret[BOOT_KEY_LEN])
 
 struct err boot_read(struct tpm *tpm, struct boot *ret)
 {
-	cleanup_tpm_handle struct tpm_handle primary = TPM_HANDLE_NONE;
 	struct tpm_clock clock;
 	struct err e;
 
-	if (failed(e = boot_null_primary(tpm, &primary, &ret->null_public, &ret->null_name)) ||
+	if (failed(e = boot_null_primary(tpm, &ret->primary, &ret->null_public, &ret->null_name)) ||
 	    failed(e = tpm_read_clock(tpm, &clock)))
 		return e;
 	ret->reset_count = clock.reset_count;
@@ -63,4 +63,26 @@ struct err boot_read(struct tpm *tpm, struct boot *ret)
 	if (failed(e = boot_id_of(&ret->null_name, ret->reset_count, ret->restart_count, ret->id)))
 		return e;
 	return boot_key(ret, ret->key);
+}
+
+struct err boot_primary(struct tpm *tpm, struct boot *b, struct tpm_handle *ret)
+{
+	cleanup_tpm_handle struct tpm_handle made = TPM_HANDLE_NONE;
+	cleanup_buf struct buf public = BUF_INIT(LIMIT_TPM2B);
+	struct tpm_name name;
+	struct err e;
+
+	/* A recovery of the connection has flushed it. */
+	if (b->primary.tpm != NULL && b->primary.generation != tpm->generation)
+		tpm_handle_done(&b->primary);
+	if (b->primary.tpm != NULL) {
+		tpm_handle_move(ret, &b->primary);
+		return ERR(E_OK);
+	}
+	if (failed(e = boot_null_primary(tpm, &made, &public, &name)))
+		return e;
+	if (!bytes_eq(tpm_name_bytes(&name), tpm_name_bytes(&b->null_name)))
+		return ERR(E_AUTH_RETRY);
+	tpm_handle_move(ret, &made);
+	return ERR(E_OK);
 }

@@ -282,18 +282,13 @@ static struct err certify(struct work *k, const struct tpm_handle *object, ESYS_
 static struct err add_boot(struct work *k)
 {
 	cleanup_tpm_handle struct tpm_handle primary = TPM_HANDLE_NONE;
-	cleanup_buf struct buf public = BUF_INIT(LIMIT_TPM2B);
-	const struct boot *boot = k->c->boot;
-	struct tpm_name name;
+	struct boot *boot = k->c->boot;
 	struct err e;
 
 	if (k->c->challenge->boot_known)
 		return ERR(E_OK);
-	if (failed(e = boot_null_primary(k->c->tpm, &primary, &public, &name)))
-		return e;
-	if (!bytes_eq(tpm_name_bytes(&name), tpm_name_bytes(&boot->null_name)))
-		return ERR(E_AUTH_RETRY);
-	if (failed(e = certify(k, &primary, ESYS_TR_PASSWORD, tpm_name_bytes(&name), &k->boot)))
+	if (failed(e = boot_primary(k->c->tpm, boot, &primary)) ||
+	    failed(e = certify(k, &primary, ESYS_TR_PASSWORD, tpm_name_bytes(&boot->null_name), &k->boot)))
 		return e;
 	k->evidence->has_boot = true;
 	k->evidence->boot = (struct evidence_key){ buf_bytes(&boot->null_public), buf_bytes(&k->boot.attest),
@@ -312,7 +307,7 @@ static bool is_known(const struct challenge *ch, const uint8_t id[INSTANCE_ID_LE
 static struct err add_key(struct work *k, const struct workload_instance *live, const struct tpm_handle *session)
 {
 	struct certified *to = &k->certified[k->n_certified];
-	cleanup_tpm_handle struct tpm_handle key = TPM_HANDLE_NONE;
+	cleanup_tpm_handle struct tpm_handle primary = TPM_HANDLE_NONE, key = TPM_HANDLE_NONE;
 	cleanup_instance struct instance i = { 0 };
 	struct tpm *tpm = k->c->tpm;
 	struct err e;
@@ -321,8 +316,10 @@ static struct err add_key(struct work *k, const struct workload_instance *live, 
 	to->attestation = (struct attestation)ATTESTATION_INIT;
 	k->n_certified++;
 	if (failed(e = instance_read(k->c->state_fd, live->id, &i, &to->blob, tpm->why)) ||
-	    failed(e = wkey_load(tpm, &to->blob, &key)) ||
-	    failed(e = certify(k, &key, session->tr, BYTES_ARR(live->key_name), &to->attestation)))
+	    failed(e = boot_primary(tpm, k->c->boot, &primary)) || failed(e = wkey_load(&primary, &to->blob, &key)))
+		return e;
+	tpm_handle_done(&primary);
+	if (failed(e = certify(k, &key, session->tr, BYTES_ARR(live->key_name), &to->attestation)))
 		return e;
 	k->evidence->key[k->evidence->n_keys++] =
 		(struct evidence_key){ buf_bytes(&to->blob.public_area), buf_bytes(&to->attestation.attest),

@@ -22,7 +22,7 @@ struct collect {
 	int state_fd;                     /* keys of instances are read from there */
 	const char *host_id, *issuer;     /* as pinned at enrolment */
 	const struct challenge *challenge;
-	const struct boot *boot;          /* of this connection */
+	struct boot *boot;                /* of this connection */
 	const struct ak *ak;
 	const struct workload *workload;
 	const char *firmware_log, *ima_list; /* files of the kernel; read after the quote, where the challenge asks for them */

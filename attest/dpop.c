@@ -58,14 +58,18 @@ static struct err sign_in_tpm(struct host *h, const struct wkey_blob *blob, cons
 			      struct buf *ret)
 {
 	cleanup_visit struct visit v = VISIT_INIT;
-	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE, key = TPM_HANDLE_NONE;
+	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE, primary = TPM_HANDLE_NONE, key = TPM_HANDLE_NONE;
+	cleanup_buf struct buf parent = BUF_INIT(LIMIT_TPM2B);
+	struct tpm_name parent_name;
 	struct signing s = { &key, &session };
 	const struct jws_signer signer = { .alg = "ES256", .sign = sign, .ctx = &s };
 	struct err e;
 
 	if (failed(e = visit_begin(h, &v)) || failed(e = session_hmac(v.tpm, NULL, &session)) ||
-	    failed(e = wkey_load(v.tpm, blob, &key)))
+	    failed(e = boot_null_primary(v.tpm, &primary, &parent, &parent_name)) ||
+	    failed(e = wkey_load(&primary, blob, &key)))
 		return e;
+	tpm_handle_done(&primary);
 	return jws_sign(&signer, "dpop+jwt", jwk, claims, ret);
 }
 

@@ -102,7 +102,7 @@ static size_t count_args(char *const *argv)
 static struct err start_instance(struct run *r, const struct measured *m)
 {
 	cleanup_visit struct visit v = VISIT_INIT;
-	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
+	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE, primary = TPM_HANDLE_NONE;
 	cleanup_wkey_blob struct wkey_blob key = WKEY_BLOB_INIT;
 	struct workload_event ev = { .kind = WORKLOAD_START, .agent = bytes_str(r->instance.agent), .image = m->image,
 				     .model = m->model };
@@ -110,8 +110,11 @@ static struct err start_instance(struct run *r, const struct measured *m)
 	struct err e;
 
 	if (failed(e = visit_begin_log(r->host, &v)) || failed(e = visit_session(&v, &session)) ||
-	    failed(e = wkey_create(v.tpm, &session, &key, &name)) ||
-	    failed(e = workload_args_digest(count_args(r->argv), r->argv, ev.args)) ||
+	    failed(e = boot_primary(v.tpm, &v.boot, &primary)) ||
+	    failed(e = wkey_create(&primary, &session, &key, &name)))
+		return e;
+	tpm_handle_done(&primary);
+	if (failed(e = workload_args_digest(count_args(r->argv), r->argv, ev.args)) ||
 	    failed(e = instance_write(r->host->state_fd, &r->instance, &key)))
 		return e;
 	memcpy(ev.instance, r->instance.id, INSTANCE_ID_LEN);

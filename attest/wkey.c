@@ -64,22 +64,19 @@ static struct err add_private(struct tpm *tpm, const TPM2B_PRIVATE *private, str
 	return buf_add(ret, BYTES(out, n));
 }
 
-struct err wkey_create(struct tpm *tpm, const struct tpm_handle *session, struct wkey_blob *ret,
+struct err wkey_create(const struct tpm_handle *primary, const struct tpm_handle *session, struct wkey_blob *ret,
 		       struct tpm_name *ret_name)
 {
 	cleanup(wipe_sensitive) TPM2B_SENSITIVE_CREATE sensitive = { 0 };
-	cleanup_tpm_handle struct tpm_handle primary = TPM_HANDLE_NONE;
-	cleanup_buf struct buf parent = BUF_INIT(LIMIT_TPM2B);
 	cleanup_esys TPM2B_PRIVATE *private = NULL;
 	cleanup_esys TPM2B_PUBLIC *public = NULL;
-	struct tpm_name parent_name;
+	struct tpm *tpm = primary->tpm;
 	struct err e;
 
 	sensitive.sensitive.userAuth.size = WKEY_AUTH_LEN;
 	if (failed(e = random_bytes(sensitive.sensitive.userAuth.buffer, WKEY_AUTH_LEN)) ||
-	    failed(e = boot_null_primary(tpm, &primary, &parent, &parent_name)) ||
 	    failed(e = session_encrypts(session, TPMA_SESSION_DECRYPT)) ||
-	    failed(e = create(tpm, &primary, session, &sensitive, &private, &public)) ||
+	    failed(e = create(tpm, primary, session, &sensitive, &private, &public)) ||
 	    failed(e = session_encrypts(session, 0)))
 		return e;
 	if (failed(e = tpm_public_bytes(public, &ret->public_area)) ||
@@ -108,21 +105,17 @@ static struct err to_tss(struct tpm *tpm, const struct wkey_blob *blob, TPM2B_PU
 	return ERR(E_OK);
 }
 
-static struct err load(struct tpm *tpm, const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private,
+static struct err load(const struct tpm_handle *primary, const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private,
 		       struct tpm_handle *ret)
 {
-	cleanup_tpm_handle struct tpm_handle primary = TPM_HANDLE_NONE;
-	cleanup_buf struct buf parent = BUF_INIT(LIMIT_TPM2B);
+	struct tpm *tpm = primary->tpm;
 	struct tpm_retry again = { 0 };
-	struct tpm_name parent_name;
 	struct err e;
 	ESYS_TR tr;
 	TSS2_RC rc;
 
-	if (failed(e = boot_null_primary(tpm, &primary, &parent, &parent_name)))
-		return e;
 	do
-		rc = Esys_Load(tpm->esys, primary.tr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, private, public,
+		rc = Esys_Load(tpm->esys, primary->tr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, private, public,
 			       &tr);
 	while (tpm_again(&again, rc));
 	if (tpm_rc_is(rc, TPM2_RC_INTEGRITY)) {
@@ -140,18 +133,19 @@ static void wipe_auth(TPM2B_AUTH *a)
 	wipe(a, sizeof(*a));
 }
 
-struct err wkey_load(struct tpm *tpm, const struct wkey_blob *blob, struct tpm_handle *ret)
+struct err wkey_load(const struct tpm_handle *primary, const struct wkey_blob *blob, struct tpm_handle *ret)
 {
 	cleanup_tpm_handle struct tpm_handle key = TPM_HANDLE_NONE;
 	cleanup(wipe_auth) TPM2B_AUTH auth = { .size = WKEY_AUTH_LEN };
 	TPM2B_PRIVATE private = { 0 };
 	TPM2B_PUBLIC public = { 0 };
+	struct tpm *tpm = primary->tpm;
 	struct err e;
 
 	if (failed(e = to_tss(tpm, blob, &public, &private)))
 		return e;
 	memcpy(auth.buffer, blob->auth.p, WKEY_AUTH_LEN);
-	if (failed(e = load(tpm, &public, &private, &key)) ||
+	if (failed(e = load(primary, &public, &private, &key)) ||
 	    failed(e = tpm_result(tpm, Esys_TR_SetAuth(tpm->esys, key.tr, &auth), "Esys_TR_SetAuth")))
 		return e;
 	tpm_handle_move(ret, &key);

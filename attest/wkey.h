@@ -34,15 +34,14 @@ void wkey_blob_done(struct wkey_blob *b);
  * TPM2_Create with a new authValue, which crosses the bus encrypted by the
  * session (salted with the EK). ret: WKEY_BLOB_INIT.
  */
-must_check struct err wkey_create(struct tpm *tpm, const struct tpm_handle *session, struct wkey_blob *ret,
-				  struct tpm_name *ret_name);
+must_check struct err wkey_create(const struct tpm_handle *primary, const struct tpm_handle *session,
+				  struct wkey_blob *ret, struct tpm_name *ret_name);
 
 /*
- * TPM2_Load below the null primary, which is made and flushed again. The handle
- * carries the authValue. E_AUTH_CONFLICT where the TPM was reset since the key
- * was made.
+ * TPM2_Load below the null primary. The handle carries the authValue.
+ * E_AUTH_CONFLICT where the TPM was reset since the key was made.
  */
-must_check struct err wkey_load(struct tpm *tpm, const struct wkey_blob *blob, struct tpm_handle *ret);
+must_check struct err wkey_load(const struct tpm_handle *primary, const struct wkey_blob *blob, struct tpm_handle *ret);
 
 /* Raw r||s, each padded to 32 bytes, over the SHA-256 of data. session: HMAC, with or without salt. Appended. */
 must_check struct err wkey_sign(const struct tpm_handle *key, const struct tpm_handle *session, struct bytes data,

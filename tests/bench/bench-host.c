@@ -180,7 +180,7 @@ static void new_instance(struct bench *b, const struct measured *m, struct visit
 {
 	struct workload_event ev = { .kind = WORKLOAD_START, .agent = BYTES_LIT("bench"), .image = m->image,
 				     .model = m->model };
-	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
+	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE, primary = TPM_HANDLE_NONE;
 	cleanup_wkey_blob struct wkey_blob key = WKEY_BLOB_INIT;
 	struct host *h = &b->host;
 	struct tpm_name name;
@@ -190,7 +190,9 @@ static void new_instance(struct bench *b, const struct measured *m, struct visit
 	stop_clock(b, SESSION, run);
 
 	start_clock(b);
-	must_ok(wkey_create(v->tpm, &session, &key, &name), h->why);
+	must_ok(boot_primary(v->tpm, &v->boot, &primary), h->why);
+	must_ok(wkey_create(&primary, &session, &key, &name), h->why);
+	tpm_handle_done(&primary);
 	must_ok(instance_write(h->state_fd, i, &key), h->why);
 	tpm_handle_done(&session);
 	stop_clock(b, KEY, run);

@@ -111,7 +111,7 @@ static void collect_and_check(struct bench *b)
 /* An instance as `run` makes it. */
 static void start(struct bench *b, uint8_t n)
 {
-	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE;
+	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE, primary = TPM_HANDLE_NONE;
 	cleanup_wkey_blob struct wkey_blob key = WKEY_BLOB_INIT;
 	struct workload_event ev = { .kind = WORKLOAD_START, .agent = BYTES_LIT("agent") };
 	char image[] = "/image", model[] = "/model";
@@ -122,7 +122,9 @@ static void start(struct bench *b, uint8_t n)
 	ev.instance[0] = n;
 	OK(process_self(&i.parent));
 	OK(ek_session(&b->ek, &b->ek.name, &session));
-	OK(wkey_create(b->tpm, &session, &key, &name));
+	OK(boot_primary(b->tpm, &b->boot, &primary));
+	OK(wkey_create(&primary, &session, &key, &name));
+	tpm_handle_done(&primary);
 	OK(instance_write(dir_fd, &i, &key));
 	ev.key_name = tpm_name_bytes(&name);
 	OK(workload_append(&b->w, &ev));
