@@ -63,7 +63,8 @@ struct work {
 	bool log_walked;                   /* to the record that matches the quote */
 	bool log_open;                     /* it comes in parts: what was walked is to be kept apart until there is a verdict */
 	size_t instance_cap;
-	struct idset gone;
+	struct idset gone;                 /* with gone_loaded: v->next.gone */
+	bool gone_loaded;
 	struct unexplained image_gone, model_gone;
 
 	bool keys_walked;
