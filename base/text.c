@@ -314,7 +314,8 @@ bool utf8_valid(struct bytes s)
 	size_t n;
 
 	for (size_t i = 0; i < s.n; i += n) {
-		n = utf8_len(BYTES(s.p + i, s.n - i));
+		/* Nearly all text is ASCII: no look at the table for it. */
+		n = s.p[i] < 0x80 ? 1 : utf8_len(BYTES(s.p + i, s.n - i));
 		if (n == 0 || s.p[i] == 0)
 			return false;
 	}

@@ -162,13 +162,16 @@ struct err evlog_next(const struct evlog *log, struct evlog_pos *pos, struct evl
 		*ret = (struct evlog_event){ .end = true, .index = pos->index, .off = pos->off };
 		return ERR(E_OK);
 	}
-	/* The fault of a short event is where it begins; a more exact one replaces it. */
-	(void)fault_at(reterr, pos->off, ERR(E_OK), "event %zu does not fit into the %zu bytes that are left",
-		       pos->index, rd_left(&r));
+	if (reterr != NULL)
+		reterr->why.text[0] = '\0';
 	if (log->format == EVLOG_AGILE && pos->index > 0)
 		e = read_agile(log, &r, &ev, reterr);
 	else
 		e = read_sha1(&r, &ev);
+	/* The fault of a short event is where it begins, unless a more exact one was found. */
+	if (failed(e) && reterr != NULL && reterr->why.text[0] == '\0')
+		return fault_at(reterr, pos->off, e, "event %zu does not fit into the %zu bytes that are left",
+				pos->index, log->raw.n - pos->off);
 	if (failed(e) || failed(e = check_event(log, &ev, reterr)))
 		return e;
 	if (log->format == EVLOG_AGILE && pos->index == 0)
