@@ -22,6 +22,7 @@ struct step {
 	struct digest pcr;              /* before the record */
 	const struct digest *quoted;
 	bool matched;                   /* the records so far give the quoted value */
+	size_t gone_room;               /* entries that s->gone has room for */
 	char record[32];                /* "record 17" */
 };
 
@@ -51,11 +52,17 @@ static bool name_live(const struct host_state *s, struct bytes name)
 static struct err add_gone(struct step *t, uint64_t id)
 {
 	struct host_state *s = t->s;
-	uint64_t *larger = realloc(s->gone, (s->n_gone + 1) * sizeof(*larger));
 
-	if (larger == NULL)
-		return ERR(E_LOCAL_MEMORY);
-	s->gone = larger;
+	/* By half as much again: one at a time may copy all of them each time. */
+	if (s->n_gone == t->gone_room) {
+		size_t room = t->gone_room + t->gone_room / 2 + 64;
+		uint64_t *larger = realloc(s->gone, room * sizeof(*larger));
+
+		if (larger == NULL)
+			return ERR(E_LOCAL_MEMORY);
+		s->gone = larger;
+		t->gone_room = room;
+	}
 	s->gone[s->n_gone++] = id;
 	return t->w->gone_loaded ? idset_add(&t->w->gone, id) : ERR(E_OK);
 }
@@ -373,7 +380,7 @@ static void fail_replay(struct step *t)
 struct err row_log(struct work *w)
 {
 	struct host_state *s = &w->v->next;
-	struct step t = { .w = w, .s = s, .quoted = &w->v->pcr[WORKLOAD_PCR] };
+	struct step t = { .w = w, .s = s, .quoted = &w->v->pcr[WORKLOAD_PCR], .gone_room = s->n_gone };
 	size_t used;
 	struct err e;
 
