@@ -13,6 +13,7 @@
  * TMPDIR            where state folder and TPM lie (/var/tmp)
  */
 #include <fcntl.h>
+#include <ftw.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -48,12 +49,22 @@ struct bench {
 };
 static struct bench the_bench = { .host = HOST_INIT };
 
-/* Also when a step failed: no TPM is left behind. */
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+/* Also when a step failed: no TPM is left behind. The harness takes away what is its own, and we the rest. */
 static void take_down(void)
 {
 	host_done(&the_bench.host);
-	if (the_bench.tpm != NULL)
-		harness_down_free(the_bench.tpm);
+	if (the_bench.tpm == NULL)
+		return;
+	harness_down_free(the_bench.tpm);
+	(void)nftw(the_bench.folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void start_clock(struct bench *b)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/attest_fixture.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 #include <tss2/tss2_tctildr.h>
 
@@ -44,11 +47,26 @@ int fixture_up(void **state)
 	return failed(e) ? -1 : 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+/* The harness takes away what is its own; tests put files of theirs beside it. */
 int fixture_down(void **state)
 {
+	char dir[LIMIT_PATH];
+
 	(void)state;
+	if (fixture_harness == NULL)
+		return 0;
+	(void)snprintf(dir, sizeof(dir), "%s", harness_dir(fixture_harness));
 	harness_down_free(fixture_harness);
 	fixture_harness = NULL;
+	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return 0;
 }
 
