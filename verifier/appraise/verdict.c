@@ -159,16 +159,15 @@ static void put_digest(struct jsonw *w, const char *key, const uint8_t v[32])
 		jsonw_hex(w, key, BYTES(v, 32));
 }
 
+/* 0 is "no claim" and an absent member says the same (AR4SI, 2.3). */
 static void put_claim(struct jsonw *w, const char *key, int8_t v)
 {
 	if (v != 0)
 		jsonw_int(w, key, v);
 }
 
-static void put_vector(struct jsonw *w, const char *key, const struct trust_vector *v)
+void trust_vector_json(const struct trust_vector *v, struct jsonw *w)
 {
-	jsonw_object(w, key);
-	jsonw_str(w, "status", tier_name(trust_vector_tier(v)));
 	put_claim(w, "instance-identity", v->instance_identity);
 	put_claim(w, "configuration", v->configuration);
 	put_claim(w, "executables", v->executables);
@@ -177,6 +176,13 @@ static void put_vector(struct jsonw *w, const char *key, const struct trust_vect
 	put_claim(w, "runtime-opaque", v->runtime_opaque);
 	put_claim(w, "storage-opaque", v->storage_opaque);
 	put_claim(w, "sourced-data", v->sourced_data);
+}
+
+static void put_vector(struct jsonw *w, const char *key, const struct trust_vector *v)
+{
+	jsonw_object(w, key);
+	jsonw_str(w, "status", tier_name(trust_vector_tier(v)));
+	trust_vector_json(v, w);
 	jsonw_close(w);
 }
 

@@ -96,7 +96,13 @@ void verdict_done(struct verdict *v);
 bool verdict_passed(const struct verdict *v);
 /* The first check that failed, by id; "" where none did. */
 const char *verdict_first_failure(const struct verdict *v);
-/* For explain, into an object that is open: {"status","checks":[{"id","name","result"}],"failures":[...],"compared":[...],"pcrs":{"sha256":{"0":"hex",...}},...}. */
+/* The claims of a vector as members of an object that is open, by their AR4SI names; those that are 0 are left out. */
+void trust_vector_json(const struct trust_vector *v, struct jsonw *w);
+/*
+ * What is stored of a verdict for explain, into an object that is open:
+ * {"status","results":{id: result},"failures":[...],"compared":[...],"pcrs":{"sha256":{"0":"hex",...}},...}.
+ * Names of checks are not in it; who shows it takes them from appraise_check().
+ */
 void verdict_json(const struct verdict *v, struct jsonw *w);
 
 #endif

@@ -9,27 +9,6 @@
 #define EAR_PROFILE "tag:ietf.org,2026:rats/ear#03"
 #define EAR_DEVELOPER "urn:assay:verifier"
 
-static void put_claim(struct jsonw *w, const char *name, int8_t value)
-{
-	/* 0 is "no claim" and an absent member says the same (AR4SI, 2.3). */
-	if (value != 0)
-		jsonw_int(w, name, value);
-}
-
-static void put_vector(struct jsonw *w, const struct trust_vector *v)
-{
-	jsonw_object(w, "ear_trustworthiness_vector");
-	put_claim(w, "instance-identity", v->instance_identity);
-	put_claim(w, "configuration", v->configuration);
-	put_claim(w, "executables", v->executables);
-	put_claim(w, "file-system", v->file_system);
-	put_claim(w, "hardware", v->hardware);
-	put_claim(w, "runtime-opaque", v->runtime_opaque);
-	put_claim(w, "storage-opaque", v->storage_opaque);
-	put_claim(w, "sourced-data", v->sourced_data);
-	jsonw_close(w);
-}
-
 /* Documents that decided, in order of use; an all-zero digest is "none", and a list of none is left out. */
 static struct err put_policy_ids(struct jsonw *w, const uint8_t *const *docs, size_t n)
 {
@@ -60,7 +39,9 @@ static struct err put_submod(struct jsonw *w, const char *label, const struct tr
 
 	jsonw_object(w, label);
 	jsonw_str(w, "ear_status", tier_name(trust_vector_tier(v)));
-	put_vector(w, v);
+	jsonw_object(w, "ear_trustworthiness_vector");
+	trust_vector_json(v, w);
+	jsonw_close(w);
 	e = put_policy_ids(w, docs, n_docs);
 	jsonw_close(w);
 	return e;
