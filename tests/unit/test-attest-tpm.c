@@ -752,6 +752,9 @@ static void test_boot(void **state)
 
 		OK(tpm_open(harness_tcti(fixture_harness, 0), TPM_TIMEOUT_S, &fixture_why, &tpm));
 		FAILS(E_AUTH_CONFLICT, load_key(tpm, &blob, &key));
+		/* The primary of this boot is not handed out for that of an earlier one. */
+		FAILS(E_AUTH_RETRY, boot_primary(tpm, &a, &key));
+		OK(boot_primary(tpm, &b, &key));
 	}
 }
 

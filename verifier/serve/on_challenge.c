@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /v1/challenge: a nonce, and what evidence has to cover. Costs no memory, and an unknown host gets the same. */
+/* POST /v1/challenge: a nonce, and what evidence has to cover. Costs no memory but a slot of a bounded cache, and an unknown host gets the same. */
 #include <string.h>
 
 #include "base/log.h"
