@@ -96,4 +96,11 @@ must_check struct err dsse_verify(struct bytes envelope, size_t max, const char 
 				  const struct dsse_key *keys, size_t n_keys, struct buf *ret_payload,
 				  size_t *ret_which, struct reason *reterr);
 
+/*
+ * What a DSSE signature is over, appended: "DSSEv1" SP LEN(type) SP type SP
+ * LEN(payload) SP payload, lengths in decimal. They bind both texts: no payload
+ * can pass as the end of a type. For envelopes of others, whose keys dsse_verify() does not know.
+ */
+must_check struct err dsse_pae(const char *type, struct bytes payload, struct buf *ret);
+
 #endif

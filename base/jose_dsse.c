@@ -13,11 +13,7 @@
 #define KEYID_MAX 256
 #define FRAME_MAX (TYPE_MAX + 64)
 
-/*
- * "DSSEv1" SP LEN(type) SP type SP LEN(payload) SP payload, lengths in decimal.
- * The lengths bind both texts: no payload can pass as the end of a type.
- */
-static struct err pae(const char *type, struct bytes payload, struct buf *ret)
+struct err dsse_pae(const char *type, struct bytes payload, struct buf *ret)
 {
 	struct err e;
 
@@ -86,7 +82,7 @@ struct err dsse_sign(const struct key *k, const char *payload_type, struct bytes
 
 	if (strlen(payload_type) > TYPE_MAX)
 		return ERR(E_LIMIT_SIZE);
-	if (failed(e = pae(payload_type, payload, &data)) || failed(e = sign_pae(k, buf_bytes(&data), &sig)) ||
+	if (failed(e = dsse_pae(payload_type, payload, &data)) || failed(e = sign_pae(k, buf_bytes(&data), &sig)) ||
 	    failed(e = signature_object(k, buf_bytes(&sig), &one)))
 		return e;
 	list = json_array();
@@ -193,7 +189,7 @@ struct err dsse_verify(struct bytes envelope, size_t max, const char *payload_ty
 		reason_set(reterr, "signatures.sig: not base64 with padding, or too long");
 		return e;
 	}
-	if (failed(e = pae(payload_type, buf_bytes(&payload), &data)))
+	if (failed(e = dsse_pae(payload_type, buf_bytes(&payload), &data)))
 		return e;
 	if (failed(e = verify_pae(keys[which].key, buf_bytes(&data), buf_bytes(&sig)))) {
 		reason_set(reterr, "DSSE: signature by %s: %s", log_quote(bytes_str(en.keyid)), err_text(e));

@@ -63,6 +63,24 @@ size_t trust_n_anchors(const struct trust *t);
 must_check struct err ek_cert_verify(const struct trust *t, const struct cert *leaf, struct cert *const *chain,
 				     size_t n_chain, int64_t now_s, struct reason *reterr);
 
+/*
+ * Adds every certificate of a PEM text, at most max, for signer_cert_verify(): CAs as
+ * trust_add(), and self-signed certificates that are no CA, which then stand for
+ * themselves alone. What stands between them does not matter. E_PEER_MISSING where there
+ * is none, E_LIMIT_COUNT, E_AUTH_CERTIFICATE.
+ */
+must_check struct err trust_add_signers(struct trust *t, struct bytes pem, size_t max, struct reason *reterr);
+
+/*
+ * Certificate of somebody who signs software: a chain as for ek_cert_verify(),
+ * keyUsage with digitalSignature, extendedKeyUsage absent or with codeSigning
+ * (anyExtendedKeyUsage will do). It may be a CA itself, and may be an anchor.
+ * E_AUTH_CERTIFICATE with the link and the cause in the reason.
+ * Source: RFC 5280, 4.2.1.3, 4.2.1.12 and 6.1.
+ */
+must_check struct err signer_cert_verify(const struct trust *t, const struct cert *leaf, struct cert *const *chain,
+					 size_t n_chain, int64_t now_s, struct reason *reterr);
+
 /* What a new certificate shall be. Strings are borrowed for the call. */
 struct cert_spec {
 	const char *common_name;

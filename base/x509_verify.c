@@ -32,6 +32,7 @@ struct trust {
 	X509_STORE *anchors;
 	STACK_OF(X509) *roots;         /* the same certificates, to count them; owned */
 	STACK_OF(X509) *intermediates; /* owned */
+	STACK_OF(X509) *lone;          /* self-signed, no CAs: each stands for itself as a signer; owned */
 };
 
 struct err trust_new(struct trust **ret)
@@ -43,7 +44,8 @@ struct err trust_new(struct trust **ret)
 	t->anchors = X509_STORE_new();
 	t->roots = sk_X509_new_null();
 	t->intermediates = sk_X509_new_null();
-	if (t->anchors == NULL || t->roots == NULL || t->intermediates == NULL)
+	t->lone = sk_X509_new_null();
+	if (t->anchors == NULL || t->roots == NULL || t->intermediates == NULL || t->lone == NULL)
 		return ossl_failed(E_LOCAL_CRYPTO);
 	*ret = take_ptr(&t);
 	return ERR(E_OK);
@@ -56,6 +58,7 @@ void trust_free(struct trust *t)
 	X509_STORE_free(t->anchors);
 	sk_X509_pop_free(t->roots, X509_free);
 	sk_X509_pop_free(t->intermediates, X509_free);
+	sk_X509_pop_free(t->lone, X509_free);
 	free(t);
 }
 
@@ -295,7 +298,7 @@ static struct err check_built_chain(X509_STORE_CTX *ctx, struct reason *reterr)
 	char subject[CERT_NAME_MAX];
 	struct err e;
 
-	if (sk_X509_num(built) < 2 || sk_X509_num(built) > LIMIT_CHAIN)
+	if (sk_X509_num(built) < 1 || sk_X509_num(built) > LIMIT_CHAIN)
 		return ERR(E_BUG);
 	for (int i = 1; i < sk_X509_num(built); i++) {
 		X509 *x = sk_X509_value(built, i);
@@ -308,13 +311,10 @@ static struct err check_built_chain(X509_STORE_CTX *ctx, struct reason *reterr)
 	return ERR(E_OK);
 }
 
-struct err ek_cert_verify(const struct trust *t, const struct cert *leaf, struct cert *const *chain, size_t n_chain,
-			  int64_t now_s, struct reason *reterr)
+/* Sizes and kinds of all keys, before any signature is looked at. */
+static struct err check_keys(const struct cert *leaf, struct cert *const *chain, size_t n_chain, struct reason *reterr)
 {
-	cleanup_stack STACK_OF(X509) *untrusted = NULL;
-	cleanup_store_ctx X509_STORE_CTX *ctx = NULL;
 	struct err e;
-	int r;
 
 	if (n_chain > LIMIT_CHAIN) {
 		reason_set(reterr, "chain of %zu certificates, at most %d are accepted", n_chain, LIMIT_CHAIN);
@@ -326,13 +326,27 @@ struct err ek_cert_verify(const struct trust *t, const struct cert *leaf, struct
 		if (failed(e = check_key(chain[i], reterr)))
 			return e;
 	}
-	if (failed(e = check_leaf(leaf, reterr)) || failed(e = untrusted_stack(t, chain, n_chain, &untrusted)))
+	return ERR(E_OK);
+}
+
+/* alone: in place of the anchors, when not NULL. */
+static struct err verify_chain(const struct trust *t, STACK_OF(X509) *alone, const struct cert *leaf,
+			       struct cert *const *chain, size_t n_chain, int64_t now_s, struct reason *reterr)
+{
+	cleanup_stack STACK_OF(X509) *untrusted = NULL;
+	cleanup_store_ctx X509_STORE_CTX *ctx = NULL;
+	struct err e;
+	int r;
+
+	if (failed(e = untrusted_stack(t, chain, n_chain, &untrusted)))
 		return e;
 	ctx = X509_STORE_CTX_new();
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, t->anchors, leaf->x, untrusted) != 1)
 		return ossl_failed(E_LOCAL_CRYPTO);
 	if (failed(e = set_parameters(ctx, now_s)))
 		return e;
+	if (alone != NULL)
+		X509_STORE_CTX_set0_trusted_stack(ctx, alone);
 	ERR_clear_error();
 	r = X509_verify_cert(ctx);
 	if (r < 0)
@@ -340,4 +354,86 @@ struct err ek_cert_verify(const struct trust *t, const struct cert *leaf, struct
 	if (r == 0)
 		return explain(ctx, leaf, reterr);
 	return check_built_chain(ctx, reterr);
+}
+
+struct err ek_cert_verify(const struct trust *t, const struct cert *leaf, struct cert *const *chain, size_t n_chain,
+			  int64_t now_s, struct reason *reterr)
+{
+	struct err e;
+
+	if (failed(e = check_keys(leaf, chain, n_chain, reterr)) || failed(e = check_leaf(leaf, reterr)))
+		return e;
+	return verify_chain(t, NULL, leaf, chain, n_chain, now_s, reterr);
+}
+
+/* keyUsage must be there: what says nothing about its use is no certificate for signing. */
+static struct err check_signer(const struct cert *leaf, struct reason *reterr)
+{
+	uint32_t usage = X509_get_key_usage(leaf->x), extended = X509_get_extended_key_usage(leaf->x);
+	struct err e;
+
+	if (failed(e = check_link(leaf->x, leaf->subject, reterr)))
+		return e;
+	if (usage == UINT32_MAX || (usage & KU_DIGITAL_SIGNATURE) == 0)
+		return refuse(reterr, leaf->subject, "not for signing: no keyUsage with digitalSignature");
+	if (extended != UINT32_MAX && (extended & (XKU_CODE_SIGN | XKU_ANYEKU)) == 0)
+		return refuse(reterr, leaf->subject, "not for signing software: extendedKeyUsage without codeSigning");
+	return ERR(E_OK);
+}
+
+struct err signer_cert_verify(const struct trust *t, const struct cert *leaf, struct cert *const *chain, size_t n_chain,
+			      int64_t now_s, struct reason *reterr)
+{
+	STACK_OF(X509) *alone = NULL;
+	struct err e;
+
+	if (failed(e = check_keys(leaf, chain, n_chain, reterr)) || failed(e = check_signer(leaf, reterr)))
+		return e;
+	for (int i = 0; i < sk_X509_num(t->lone); i++)
+		if (X509_cmp(sk_X509_value(t->lone, i), leaf->x) == 0)
+			alone = t->lone;
+	return verify_chain(t, alone, leaf, chain, n_chain, now_s, reterr);
+}
+
+/* A CA, or somebody who signs and vouches for himself. */
+static struct err add_signer_anchor(struct trust *t, const struct cert *c)
+{
+	struct err e = trust_add(t, c);
+	int self_signed;
+
+	if (e.code != E_AUTH_CERTIFICATE || c->key == NULL)
+		return e;
+	self_signed = X509_self_signed(c->x, 1);
+	if (self_signed < 0)
+		return ossl_failed(E_LOCAL_CRYPTO);
+	return self_signed == 1 ? stack_add(t->lone, c->x) : e;
+}
+
+struct err trust_add_signers(struct trust *t, struct bytes pem, size_t max, struct reason *reterr)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----";
+	const uint8_t *at = pem.n > 0 ? memmem(pem.p, pem.n, begin, sizeof(begin) - 1) : NULL;
+	size_t n = 0;
+	struct err e;
+
+	for (; at != NULL; n++) {
+		size_t left = pem.n - (size_t)(at - pem.p);
+		cleanup_cert struct cert *ca = NULL;
+
+		if (n == max)
+			return ERR(E_LIMIT_COUNT);
+		if (failed(e = cert_from_pem(BYTES(at, left < LIMIT_SMALL ? left : LIMIT_SMALL), &ca))) {
+			reason_set(reterr, "certificate %zu of the CA file: %s", n + 1, err_text(e));
+			return e;
+		}
+		if (failed(e = add_signer_anchor(t, ca))) {
+			reason_set(reterr, "certificate %zu of the CA file is no CA: %s", n + 1, cert_subject(ca));
+			return e;
+		}
+		at = memmem(at + 1, left - 1, begin, sizeof(begin) - 1);
+	}
+	if (n > 0)
+		return ERR(E_OK);
+	reason_set(reterr, "no certificate in PEM");
+	return ERR(E_PEER_MISSING);
 }

@@ -68,11 +68,12 @@ must_check struct err filehash_unchanged(int fd, const char *path, const struct 
 struct hash_item {
 	const char *path;   /* borrowed */
 	struct file_id id;  /* in: what the file must be when it is opened and after it was read */
+	uint64_t off, len;  /* in: the part of the file, within its size; len 0: the whole */
 	uint8_t sha256[32]; /* out */
 };
 
 /*
- * SHA-256 of each of the n files. options as in model.h, NULL for defaults;
+ * SHA-256 of each of the n files, or parts of files. options as in model.h, NULL for defaults;
  * progress is called from this thread: with 0 before the first byte is read,
  * now and then, and with the total after the last.
  *

@@ -45,10 +45,23 @@ static void worker_done(struct worker *w)
 	free(w->buffer);
 }
 
+static uint64_t item_len(const struct hash_item *item)
+{
+	return item->len > 0 ? item->len : item->id.size;
+}
+
+static struct err seek(int fd, const struct hash_item *item, struct reason *reterr)
+{
+	if (item->off == 0 || lseek(fd, (off_t)item->off, SEEK_SET) == (off_t)item->off)
+		return ERR(E_OK);
+	reason_set(reterr, "%s: no reading at %ju", log_quote(bytes_str(item->path)), (uintmax_t)item->off);
+	return ERR(E_LOCAL_IO);
+}
+
 static struct err hash_content(struct pool *p, const struct worker *w, int fd, const struct hash_item *item,
 			       struct reason *reterr)
 {
-	uint64_t left = item->id.size;
+	uint64_t left = item_len(item);
 	struct err e;
 
 	while (left > 0 && !atomic_load_explicit(&p->stop, memory_order_relaxed)) {
@@ -81,7 +94,7 @@ static struct err hash_one(struct pool *p, const struct worker *w, struct hash_i
 		return ERR(E_PEER_CHANGED);
 	}
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	if (failed(e = hash_content(p, w, fd, item, reterr)) ||
+	if (failed(e = seek(fd, item, reterr)) || failed(e = hash_content(p, w, fd, item, reterr)) ||
 	    failed(e = filehash_unchanged(fd, item->path, &item->id, reterr)) ||
 	    failed(e = hasher_finish(w->h, &d)))
 		return e;
@@ -132,7 +145,7 @@ static int larger_first(const void *a, const void *b)
 {
 	const struct hash_item *x = *(struct hash_item *const *)a, *y = *(struct hash_item *const *)b;
 
-	return (x->id.size < y->id.size) - (x->id.size > y->id.size);
+	return (item_len(x) < item_len(y)) - (item_len(x) > item_len(y));
 }
 
 static size_t n_jobs(const struct model_options *o, size_t n_files)
@@ -199,9 +212,9 @@ static struct err total_size(size_t n, const struct hash_item *items, uint64_t *
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (items[i].id.size > UINT64_MAX - total)
+		if (item_len(&items[i]) > UINT64_MAX - total)
 			return ERR(E_LIMIT_SIZE);
-		total += items[i].id.size;
+		total += item_len(&items[i]);
 	}
 	*ret = total;
 	return ERR(E_OK);

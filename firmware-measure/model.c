@@ -30,6 +30,7 @@ void model_report_done(struct model_report *m)
 	for (size_t i = 0; m->files != NULL && i < m->n_files; i++)
 		free(m->files[i].path);
 	free(m->files);
+	free(m->shards);
 	*m = (struct model_report){ 0 };
 }
 
@@ -164,43 +165,117 @@ static struct err oms_root(const struct item_list *l, uint8_t ret[32])
 	return bytes_copy_exact(digest_bytes(&d), ret, 32);
 }
 
-/* Paths move from the list to the report. */
-static struct err report(struct item_list *l, struct model_report *ret)
+/* How many parts of shard_size bytes a file has. */
+static size_t n_shards_of(uint64_t size, uint64_t shard_size)
 {
-	struct model_report r = { 0 };
+	return (size_t)(size / shard_size + (size % shard_size > 0 ? 1 : 0));
+}
+
+static struct err count_shards(const struct item_list *l, uint64_t shard_size, size_t *ret, struct reason *reterr)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; shard_size > 0 && i < l->n; i++) {
+		if (l->v[i].id.size / shard_size >= LIMIT_MODEL_FILES - n) {
+			reason_set(reterr, "more than %d shards", LIMIT_MODEL_FILES);
+			return ERR(E_LIMIT_COUNT);
+		}
+		n += n_shards_of(l->v[i].id.size, shard_size);
+	}
+	*ret = n;
+	return ERR(E_OK);
+}
+
+static void fill_shards(const struct item_list *l, uint64_t shard_size, struct hash_item *to)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		uint64_t size = l->v[i].id.size;
+
+		for (uint64_t off = 0; off < size;) {
+			uint64_t left = size - off, len = left < shard_size ? left : shard_size;
+
+			*to++ = (struct hash_item){ .path = l->v[i].path, .id = l->v[i].id, .off = off, .len = len };
+			off += len;
+		}
+	}
+}
+
+/* Files and shards in one run, so that one look before and one after cover both. */
+static struct err hash_shards(const struct model_root *root, struct item_list *l, const struct model_options *o,
+			      struct model_report *r, struct reason *reterr)
+{
+	size_t n_whole = o->shards_only ? 0 : l->n, n = 0;
+	cleanup_free struct hash_item *items = NULL;
 	struct err e;
 
-	if (failed(e = manifest_digest(l, r.digests.manifest)) ||
-	    failed(e = oms_root(l, r.digests.oms_root)))
+	if (failed(e = count_shards(l, o->shard_size, &n, reterr)))
 		return e;
-	r.files = calloc(l->n, sizeof(*r.files));
-	if (r.files == NULL)
+	items = calloc(n_whole + n + 1, sizeof(*items));
+	r->shards = calloc(n + 1, sizeof(*r->shards));
+	if (items == NULL || r->shards == NULL)
 		return ERR(E_LOCAL_MEMORY);
-	r.n_files = l->n;
+	memcpy(items, l->v, n_whole * sizeof(*items));
+	fill_shards(l, o->shard_size, items + n_whole);
+	if (failed(e = filehash_run(root->fd, n_whole + n, items, o, reterr)))
+		return e;
+	memcpy(l->v, items, n_whole * sizeof(*items));
+	for (size_t i = 0; i < n; i++)
+		memcpy(r->shards[i], items[n_whole + i].sha256, sizeof(r->shards[i]));
+	return ERR(E_OK);
+}
+
+/* Paths move from the list to the report, whose shards are in the order of the list. */
+static struct err report(struct item_list *l, const struct model_options *o, struct model_report *r)
+{
+	const uint8_t (*shards)[32] = (const uint8_t (*)[32])r->shards;
+	struct err e;
+
+	if (!o->shards_only && (failed(e = manifest_digest(l, r->digests.manifest)) ||
+				failed(e = oms_root(l, r->digests.oms_root))))
+		return e;
+	r->files = calloc(l->n, sizeof(*r->files));
+	if (r->files == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	r->n_files = l->n;
 	for (size_t i = 0; i < l->n; i++) {
 		struct hash_item *item = &l->v[i];
+		struct model_file *f = &r->files[i];
 
-		r.files[i].path = (char *)(uintptr_t)take_ptr(&item->path);
-		r.files[i].size = item->id.size;
-		memcpy(r.files[i].sha256, item->sha256, sizeof(item->sha256));
-		r.n_bytes += item->id.size; /* filehash_run() has added them up before */
+		f->path = (char *)(uintptr_t)take_ptr(&item->path);
+		f->size = item->id.size;
+		memcpy(f->sha256, item->sha256, sizeof(item->sha256));
+		r->n_bytes += item->id.size; /* filehash_run() has added them up before */
+		if (o->shard_size == 0)
+			continue;
+		f->n_shards = n_shards_of(f->size, o->shard_size);
+		f->shards = shards;
+		shards += f->n_shards;
 	}
-	*ret = r;
 	return ERR(E_OK);
 }
 
 struct err model_measure(const char *path, const struct model_options *options, struct model_report *ret,
 			 struct reason *reterr)
 {
+	static const struct model_options defaults = { 0 };
+	const struct model_options *o = options != NULL ? options : &defaults;
 	cleanup_model_root struct model_root root = { .fd = -1 };
+	cleanup_model_report struct model_report r = { 0 };
 	cleanup_item_list struct item_list list = { 0 };
 	struct err e;
 
-	if (failed(e = model_root_open(path, &root, reterr)) ||
-	    failed(e = model_walk(&root, list_add, &list, reterr)) ||
-	    failed(e = list_sort(&list, reterr)) ||
-	    failed(e = filehash_run(root.fd, list.n, list.v, options, reterr)) ||
-	    failed(e = recheck(&root, &list, reterr)))
+	if (failed(e = model_root_open(path, &root, reterr)))
 		return e;
-	return report(&list, ret);
+	root.skip = o->skip;
+	root.skip_ctx = o->skip_ctx;
+	r.single = root.only[0] != '\0';
+	if (failed(e = model_walk(&root, list_add, &list, reterr)) || failed(e = list_sort(&list, reterr)))
+		return e;
+	e = o->shard_size > 0 ? hash_shards(&root, &list, o, &r, reterr) :
+				filehash_run(root.fd, list.n, list.v, o, reterr);
+	if (failed(e) || failed(e = recheck(&root, &list, reterr)) || failed(e = report(&list, o, &r)))
+		return e;
+	*ret = r;
+	r = (struct model_report){ 0 };
+	return ERR(E_OK);
 }

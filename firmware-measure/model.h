@@ -32,18 +32,23 @@
 #ifndef ASSAY_MEASURE_MODEL_H
 #define ASSAY_MEASURE_MODEL_H
 
+#include "firmware-measure/model_walk.h"
 #include "firmware-measure/workload_event.h"
 
 struct model_file {
 	char *path;        /* relative to the folder, '/' between components */
 	uint64_t size;
-	uint8_t sha256[32];
+	uint8_t sha256[32];         /* zero with shards_only */
+	size_t n_shards;            /* with shard_size: size / shard_size, rounded up */
+	const uint8_t (*shards)[32]; /* SHA-256 of each, in order; borrowed from the report */
 };
 
 struct model_report {
-	struct model_digests digests;
+	struct model_digests digests; /* zero with shards_only */
+	bool single;                  /* one file was named, not a folder */
 	size_t n_files;
 	struct model_file *files; /* sorted bytewise by path */
+	uint8_t (*shards)[32];    /* of all files */
 	uint64_t n_bytes;
 };
 void model_report_done(struct model_report *m);
@@ -53,6 +58,17 @@ struct model_options {
 	unsigned jobs;                                             /* 0: one per processor */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total); /* bytes; may be NULL; called from the caller's thread */
 	void *ctx;
+
+	/* Files and folders that are no part of what is measured; never for an identity. NULL: every file is. */
+	model_skip *skip;
+	void *skip_ctx;
+
+	/*
+	 * Parts of this many bytes are hashed each on its own as well, so that more
+	 * than one thread can work on a file; 0: none. At most LIMIT_MODEL_FILES parts.
+	 */
+	uint64_t shard_size;
+	bool shards_only; /* and files as wholes are not: no digest of the model */
 };
 
 /*
@@ -63,7 +79,7 @@ struct model_options {
  * E_LOCAL_NOT_FOUND, E_LOCAL_PERMISSION, E_LOCAL_IO, E_LOCAL_MEMORY,
  * E_PEER_UNSUPPORTED (symlink or special file), E_PEER_SYNTAX (name),
  * E_PEER_MISSING (no file at all), E_PEER_CHANGED, E_LIMIT_COUNT
- * (LIMIT_MODEL_FILES), E_LIMIT_DEPTH (LIMIT_MODEL_DEPTH), E_LIMIT_SIZE (path).
+ * (LIMIT_MODEL_FILES, for files and for shards), E_LIMIT_DEPTH (LIMIT_MODEL_DEPTH), E_LIMIT_SIZE (path).
  */
 must_check struct err model_measure(const char *path, const struct model_options *options, struct model_report *ret,
 				    struct reason *reterr);

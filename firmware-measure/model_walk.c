@@ -10,6 +10,7 @@
 #include "base/text.h"
 
 struct walk {
+	const struct model_root *root;
 	model_each *each;
 	void *ctx;
 	struct reason *reterr;
@@ -129,8 +130,9 @@ static struct err visit_folder(struct walk *w, int fd, unsigned depth)
 			reason_set(w->reterr, "more than %d files and folders", LIMIT_MODEL_FILES);
 			return ERR(E_LIMIT_COUNT);
 		}
-		if (failed(e = push_name(w, entry->d_name)) ||
-		    failed(e = check_name(w, entry->d_name)) ||
+		if (failed(e = push_name(w, entry->d_name)) || failed(e = check_name(w, entry->d_name)))
+			return e;
+		if ((w->root->skip == NULL || !w->root->skip(w->root->skip_ctx, w->path)) &&
 		    failed(e = visit_entry(w, dirfd(d), entry->d_name, depth)))
 			return e;
 		pop_to(w, len);
@@ -140,7 +142,7 @@ static struct err visit_folder(struct walk *w, int fd, unsigned depth)
 
 struct err model_walk(const struct model_root *root, model_each *each, void *ctx, struct reason *reterr)
 {
-	struct walk w = { .each = each, .ctx = ctx, .reterr = reterr };
+	struct walk w = { .root = root, .each = each, .ctx = ctx, .reterr = reterr };
 	struct err e;
 	int fd;
 

@@ -5,10 +5,15 @@
 
 #include "firmware-measure/filehash.h"
 
+/* True leaves out a file, or a folder with all that is in it. path as in model_each; not asked for a single file. */
+typedef bool model_skip(void *ctx, const char *path);
+
 /* Where the paths of a model begin: its folder, or for a single file the folder around it. */
 struct model_root {
 	int fd;
 	char only[256]; /* base name of the single file, else "" */
+	model_skip *skip; /* NULL: nothing is left out */
+	void *skip_ctx;
 };
 static inline void model_root_done(struct model_root *r)
 {

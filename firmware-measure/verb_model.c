@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verb "model". */
 #include "firmware-measure/model.h"
-#include "firmware-measure/program.h"
-#include "firmware-measure/progress.h"
+#include "firmware-measure/verb_model.h"
 
-static struct {
-	bool files;
-	uint64_t jobs;
-} options;
+static struct model_verb options;
 
 static const struct opt opts[] = {
 	{ "jobs", OPT_U64, &options.jobs, "N", "threads (default: one per processor)", PROGRESS_MAX_JOBS },
 	{ "files", OPT_FLAG, &options.files, NULL, "list every file with its digest and size", 0 },
+	{ "verify", OPT_STRING, &options.verify, "BUNDLE", "check it against an OpenSSF Model Signing bundle", 0 },
+	{ "key", OPT_STRING, &options.key, "PEM", "verify: the signer's public key", 0 },
+	{ "ca", OPT_STRING, &options.ca, "PEM", "verify: CAs of the signer's certificate", 0 },
+	{ "ignore", OPT_LIST, &options.ignore, "PATH", "verify: leave out this path below the folder; may repeat", 0 },
 };
 
 static struct err file_json(const struct model_file *f, struct buf *ret)
@@ -88,6 +88,10 @@ int verb_model(void *ctx, int argc, char **argv)
 	status = program_options(argc, argv, opts, array_len(opts), 1, 1, &pos, &n);
 	if (status >= 0)
 		return status;
+	if (options.verify != NULL)
+		return model_verify(&options, pos[0]);
+	if (options.key != NULL || options.ca != NULL || options.ignore.n > 0)
+		return program_usage("model: --key, --ca and --ignore go with --verify");
 	progress_begin(&progress, options.jobs, &o);
 	e = model_measure(pos[0], &o, &m, &why);
 	progress_end(&progress);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model --verify: OpenSSF Model Signing for people and scripts. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "firmware-measure/oms.h"
+#include "firmware-measure/verb_model.h"
+
+/* A path below the folder: not empty, not absolute, no "..". */
+static bool is_below(const char *path)
+{
+	if (path[0] == '\0' || path[0] == '/')
+		return false;
+	for (const char *at = path; at != NULL; at = strchr(at, '/')) {
+		at += at[0] == '/' ? 1 : 0;
+		if (strncmp(at, "..", 2) == 0 && (at[2] == '\0' || at[2] == '/'))
+			return false;
+	}
+	return true;
+}
+
+/* Reads a file that the user named; the reason says which. */
+static struct err read_named(const char *what, const char *path, struct buf *ret, struct reason *reterr)
+{
+	struct err e = file_read(AT_FDCWD, path, ret);
+
+	if (failed(e))
+		reason_set(reterr, "%s %s: %s", what, log_quote(bytes_str(path)), err_text(e));
+	return e;
+}
+
+/* What is trusted: owned here, lent to a struct oms_signer. */
+struct signer {
+	struct key *key;
+	struct trust *ca;
+};
+
+static void signer_done(struct signer *s)
+{
+	key_free(s->key);
+	trust_free(s->ca);
+}
+#define cleanup_signer cleanup(signer_done)
+
+static struct err signer_read(const struct model_verb *o, struct signer *s, struct reason *reterr)
+{
+	cleanup_buf struct buf pem = BUF_INIT(MIB);
+	struct err e;
+
+	if (o->key != NULL) {
+		if (failed(e = read_named("--key", o->key, &pem, reterr)))
+			return e;
+		if (failed(e = key_from_pem(buf_bytes(&pem), &s->key)))
+			reason_set(reterr, "--key %s: no public key in PEM: %s", log_quote(bytes_str(o->key)), err_text(e));
+		return e;
+	}
+	if (failed(e = read_named("--ca", o->ca, &pem, reterr)) || failed(e = trust_new(&s->ca)))
+		return e;
+	return trust_add_signers(s->ca, buf_bytes(&pem), 256, reterr);
+}
+
+/* What differs, said as it is found; for machines kept by kind. */
+struct differences {
+	json_t *list[OMS_EMPTY];
+	struct err e;
+};
+
+static void on_difference(void *ctx, enum oms_difference kind, const char *path)
+{
+	static const char *const words[] = { "changed ", "missing ", "unsigned" };
+	struct differences *d = ctx;
+
+	if (kind == OMS_EMPTY)
+		return;
+	if (!common.json)
+		(void)printf("%s  %s\n", words[kind], log_quote(bytes_str(path)));
+	else if (json_array_append_new(d->list[kind], json_string(path)) != 0)
+		d->e = ERR(E_LOCAL_MEMORY);
+}
+
+static struct err verdict_json(const struct oms_manifest *m, const struct model_report *r, struct differences *d,
+			       bool fits)
+{
+	static const char *const names[] = { "changed", "missing", "unsigned" };
+	cleanup_json json_t *o = NULL;
+	struct err e;
+
+	if (failed(e = d->e) || failed(e = json_new_object(&o)) || failed(e = json_put_bool(o, "verified", fits)) ||
+	    failed(e = json_put_str(o, "signer", m->signer)) ||
+	    failed(e = json_put_hex(o, "oms_root", BYTES_ARR(m->root))) ||
+	    failed(e = json_put_int(o, "n_files", (int64_t)r->n_files)) ||
+	    failed(e = json_put_int(o, "bytes", (int64_t)r->n_bytes)))
+		return e;
+	for (size_t i = 0; i < OMS_EMPTY; i++)
+		if (failed(e = json_put(o, names[i], json_incref(d->list[i]))))
+			return e;
+	return print_json(o);
+}
+
+static struct err compare(const struct oms_manifest *m, const struct model_report *r, struct differences *d, bool *ret)
+{
+	size_t n = 0;
+	struct err e;
+
+	for (size_t i = 0; i < OMS_EMPTY; i++) {
+		d->list[i] = json_array();
+		if (d->list[i] == NULL)
+			return ERR(E_LOCAL_MEMORY);
+	}
+	if (failed(e = oms_compare(m, r, on_difference, d, &n)))
+		return e;
+	*ret = n == 0;
+	if (common.json)
+		return verdict_json(m, r, d, n == 0);
+	if (n == 0)
+		(void)printf("verified  %zu files, %ju bytes\nsigner    %s\noms_root  %s\n", r->n_files,
+			     (uintmax_t)r->n_bytes, m->signer, hex(m->root).s);
+	return ERR(E_OK);
+}
+
+static struct err verify(const struct model_verb *o, const char *path, bool *ret, struct reason *reterr)
+{
+	cleanup_oms_manifest struct oms_manifest m = { 0 };
+	cleanup_model_report struct model_report r = { 0 };
+	cleanup_buf struct buf bundle = BUF_INIT(LIMIT_OMS_BUNDLE);
+	cleanup_signer struct signer s = { 0 };
+	struct oms_skip skip = { .manifest = &m, .n_ignored = o->ignore.n, .ignored = o->ignore.v };
+	struct progress progress = { 0 };
+	struct differences d = { 0 };
+	struct model_options mo;
+	struct err e;
+
+	if (failed(e = signer_read(o, &s, reterr)) ||
+	    failed(e = read_named("--verify", o->verify, &bundle, reterr)) ||
+	    failed(e = oms_verify(buf_bytes(&bundle),
+				  &(struct oms_signer){ .key = s.key, .ca = s.ca, .now_s = clock_now_s() }, &m,
+				  reterr)) ||
+	    failed(e = oms_skip_bundle(&skip, path, o->verify, reterr)))
+		return e;
+	progress_begin(&progress, o->jobs, &mo);
+	mo.skip = oms_skip_path;
+	mo.skip_ctx = &skip;
+	mo.shard_size = m.shard_size;
+	mo.shards_only = m.shard_size > 0;
+	e = model_measure(path, &mo, &r, reterr);
+	progress_end(&progress);
+	if (failed(e))
+		return e;
+	e = compare(&m, &r, &d, ret);
+	for (size_t i = 0; i < OMS_EMPTY; i++)
+		json_decref(d.list[i]);
+	return e;
+}
+
+int model_verify(const struct model_verb *o, const char *path)
+{
+	struct reason why = { "" };
+	bool fits = false;
+	struct err e;
+	int status;
+
+	if ((o->key != NULL) == (o->ca != NULL))
+		return program_usage("model: --verify needs --key PEM or --ca PEM: whose signature counts");
+	if (o->files)
+		return program_usage("model: --files does not go with --verify");
+	for (size_t i = 0; i < o->ignore.n; i++)
+		if (!is_below(o->ignore.v[i]))
+			return program_usage("model: --ignore %s: expected a path below the folder",
+					     log_quote(bytes_str(o->ignore.v[i])));
+	if (failed(e = verify(o, path, &fits, &why)))
+		return refused(e, &why);
+	status = printed();
+	return status == EXIT_ACCEPTED && !fits ? EXIT_REJECTED : status;
+}
