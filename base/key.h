@@ -47,8 +47,8 @@ must_check struct err key_from_spki(struct bytes der, struct key **ret);
 must_check struct err key_from_pem(struct bytes pem, struct key **ret);
 
 /*
- * Private keys: new, PKCS#8 PEM in (not encrypted, and the halves must fit),
- * PKCS#8 PEM out (a secret: 0600). P-256, P-384, Ed25519, RSA (new: 2048 bits).
+ * Private keys: new, PKCS#8 or SEC 1 PEM in (not encrypted, and the halves must fit),
+ * PKCS#8 PEM out (a secret: 0600). P-256, P-384, Ed25519, RSA (new: 2048 bits); P-521 is read, not made.
  * E_PEER_UNSUPPORTED for others, E_PEER_RANGE, E_PEER_SYNTAX, E_PEER_TRAILING.
  */
 must_check struct err key_generate(enum key_kind kind, struct key **ret);

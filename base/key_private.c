@@ -10,6 +10,7 @@
 #include "base/limits.h"
 
 #define RSA_NEW_BITS ((size_t)2048)
+#define SEC1_LABEL "EC PRIVATE KEY"
 
 DEFINE_CLEANUP(PKCS8_PRIV_KEY_INFO, cleanup_p8_, PKCS8_PRIV_KEY_INFO_free)
 #define cleanup_p8 cleanup(cleanup_p8_)
@@ -106,8 +107,6 @@ static struct err private_of(EVP_PKEY **pkey, struct key **ret)
 
 	if (failed(e = key_public_of(*pkey, &pub)))
 		return e;
-	if (pub->kind == KEY_EC_P521)
-		return ERR(E_PEER_UNSUPPORTED);
 	return key_assemble(pub->kind, true, pkey, key_a(pub), key_b(pub), ret);
 }
 
@@ -145,26 +144,54 @@ static struct err check_pair(EVP_PKEY *pkey)
 	return ERR(E_OK);
 }
 
-struct err key_private_from_pem(struct bytes pem, struct key **ret)
+static struct err pkcs8_decode(struct bytes der, EVP_PKEY **ret)
 {
-	cleanup_buf struct buf der = BUF_INIT(LIMIT_SMALL);
 	cleanup_p8 PKCS8_PRIV_KEY_INFO *p8 = NULL;
-	cleanup_pkey EVP_PKEY *pkey = NULL;
-	cleanup_key struct key *k = NULL;
-	const unsigned char *at;
-	struct err e;
+	const unsigned char *at = der.p;
 
-	if (failed(e = pem_decode(pem, "PRIVATE KEY", &der)))
-		return e;
-	at = der.p;
 	p8 = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)der.n);
 	if (p8 == NULL)
 		return ossl_failed(E_PEER_SYNTAX);
 	if (at != der.p + der.n)
 		return ERR(E_PEER_TRAILING);
-	pkey = EVP_PKCS82PKEY(p8);
-	if (pkey == NULL)
-		return ossl_failed(E_PEER_UNSUPPORTED);
+	*ret = EVP_PKCS82PKEY(p8);
+	return *ret != NULL ? ERR(E_OK) : ossl_failed(E_PEER_UNSUPPORTED);
+}
+
+/* RFC 5915, as "openssl ecparam -genkey" writes it; the parameters that it puts before the key are in the key as well. */
+static struct err sec1_decode(struct bytes pem, EVP_PKEY **ret)
+{
+	static const char begin[] = "-----BEGIN " SEC1_LABEL "-----";
+	cleanup_buf struct buf der = BUF_INIT(LIMIT_SMALL);
+	const uint8_t *found = pem.n > 0 ? memmem(pem.p, pem.n, begin, sizeof(begin) - 1) : NULL;
+	const unsigned char *at;
+	struct err e;
+
+	if (found == NULL)
+		return ERR(E_PEER_UNSUPPORTED);
+	if (failed(e = pem_decode(BYTES(found, pem.n - (size_t)(found - pem.p)), SEC1_LABEL, &der)))
+		return e;
+	at = der.p;
+	*ret = d2i_PrivateKey(EVP_PKEY_EC, NULL, &at, (long)der.n);
+	if (*ret == NULL)
+		return ossl_failed(E_PEER_SYNTAX);
+	return at == der.p + der.n ? ERR(E_OK) : ERR(E_PEER_TRAILING);
+}
+
+struct err key_private_from_pem(struct bytes pem, struct key **ret)
+{
+	cleanup_buf struct buf der = BUF_INIT(LIMIT_SMALL);
+	cleanup_pkey EVP_PKEY *pkey = NULL;
+	cleanup_key struct key *k = NULL;
+	struct err e;
+
+	e = pem_decode(pem, "PRIVATE KEY", &der);
+	if (!failed(e))
+		e = pkcs8_decode(buf_bytes(&der), &pkey);
+	else if (e.code == E_PEER_UNSUPPORTED)
+		e = sec1_decode(pem, &pkey);
+	if (failed(e))
+		return e;
 	/* Sizes are judged before the numbers are worked with. */
 	if (failed(e = key_public_of(pkey, &k)) || failed(e = check_pair(pkey)))
 		return e;

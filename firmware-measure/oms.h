@@ -33,6 +33,7 @@
 #define OMS_STATEMENT_TYPE "https://in-toto.io/Statement/v1"
 #define OMS_PREDICATE_TYPE "https://model_signing/signature/v1.0"
 #define OMS_PREDICATE_TYPE_0_2 "https://model_signing/Digests/v0.1"
+#define OMS_SHARD_MAX ((uint64_t)1 << 53) /* bytes; up to here every integer is a number of JSON */
 
 /* Whose signature counts: exactly one of key and ca. Borrowed. */
 struct oms_signer {
@@ -91,16 +92,24 @@ must_check struct err oms_statement_parse(struct bytes payload, struct oms_manif
 
 /* What is left out when a model is compared with a bundle or signed. */
 struct oms_skip {
-	const struct oms_manifest *manifest; /* or NULL: its ignored paths, and what it lists is never left out by default */
+	const struct oms_manifest *manifest; /* what is compared; NULL to sign */
 	size_t n_ignored;
 	const char *const *ignored;          /* relative to the folder; "./" before and '/' behind do not count; borrowed */
 	char bundle[LIMIT_PATH];             /* path of the bundle itself where it lies below the folder, else "" */
 };
 
+/* What every signer leaves out at the top of a folder (6.2). */
+#define OMS_N_GIT_NAMES 4
+extern const char *const oms_git_names[OMS_N_GIT_NAMES];
+
+/* An ignored path without "./" before and '/' behind: *ret_len bytes of path. */
+const char *oms_clean_path(const char *path, size_t *ret_len);
+
 /*
  * A model_skip; ctx is a struct oms_skip. Left out are the bundle, ignored
- * paths with all that is in them, and what begins with ".git" at the top of the
- * folder, unless the bundle lists it.
+ * paths with all that is in them, and at the top of the folder oms_git_names;
+ * to compare, the paths that the manifest ignores and all that begins with
+ * ".git" at the top, unless the manifest lists it.
  */
 bool oms_skip_path(void *ctx, const char *path);
 
@@ -122,5 +131,26 @@ typedef void oms_each(void *ctx, enum oms_difference kind, const char *path);
  */
 must_check struct err oms_compare(const struct oms_manifest *m, const struct model_report *r, oms_each *each, void *ctx,
 				  size_t *ret_n);
+
+/* Root digest (6.5.1) of resources in this order. E_LOCAL_CRYPTO, E_LOCAL_MEMORY. */
+must_check struct err oms_root(size_t n, const struct oms_resource *resources, uint8_t ret[32]);
+
+/* The hash that goes with the curve of a key; false for other keys. */
+bool oms_hash_of(const struct key *k, enum digest_id *ret);
+
+/*
+ * Signs a model, measured with oms_skip_path() and this shard_size; 0: files as
+ * wholes. The bundle is appended to ret.
+ *
+ * name  what the model is called, for people
+ * skip  manifest is NULL; what was ignored is signed with it
+ * k     private, on P-256, P-384 or P-521
+ *
+ * E_PEER_UNSUPPORTED (kind of key), E_PEER_MISSING (shards of empty files only),
+ * E_LIMIT_SIZE (LIMIT_OMS_BUNDLE), E_LOCAL_CRYPTO, E_LOCAL_MEMORY.
+ */
+must_check struct err oms_sign(const struct model_report *r, uint64_t shard_size, const char *name,
+			       const struct oms_skip *skip, const struct key *k, struct buf *ret,
+			       struct reason *reterr);
 
 #endif

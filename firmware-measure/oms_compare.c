@@ -7,16 +7,26 @@
 #include "base/log.h"
 #include "firmware-measure/oms.h"
 
-/* The same path, but for "./" before and '/' behind the pattern. */
-static bool same_path(const char *pattern, const char *path)
+const char *const oms_git_names[OMS_N_GIT_NAMES] = { ".git", ".gitattributes", ".github", ".gitignore" };
+
+const char *oms_clean_path(const char *path, size_t *ret_len)
 {
 	size_t n;
 
-	while (pattern[0] == '.' && pattern[1] == '/')
-		pattern += 2;
-	for (n = strlen(pattern); n > 1 && pattern[n - 1] == '/';)
+	while (path[0] == '.' && path[1] == '/')
+		path += 2;
+	for (n = strlen(path); n > 1 && path[n - 1] == '/';)
 		n--;
-	return strlen(path) == n && strncmp(pattern, path, n) == 0;
+	*ret_len = n;
+	return path;
+}
+
+static bool same_path(const char *pattern, const char *path)
+{
+	size_t n;
+	const char *clean = oms_clean_path(pattern, &n);
+
+	return strlen(path) == n && strncmp(clean, path, n) == 0;
 }
 
 /* The first resource whose path is not before this one. */
@@ -48,6 +58,17 @@ static bool is_listed(const struct oms_manifest *m, const char *path)
 	return i < m->n_resources && strncmp(m->resources[i].path, folder, (size_t)n) == 0;
 }
 
+/* Verified are all names that begin with ".git"; signed is less than may be left out, so that more is signed. */
+static bool skip_git(const struct oms_skip *s, const char *path)
+{
+	if (s->manifest != NULL)
+		return strncmp(path, ".git", 4) == 0 && strchr(path, '/') == NULL && !is_listed(s->manifest, path);
+	for (size_t i = 0; i < OMS_N_GIT_NAMES; i++)
+		if (strcmp(oms_git_names[i], path) == 0)
+			return true;
+	return false;
+}
+
 bool oms_skip_path(void *ctx, const char *path)
 {
 	const struct oms_skip *s = ctx;
@@ -60,8 +81,7 @@ bool oms_skip_path(void *ctx, const char *path)
 	for (size_t i = 0; s->manifest != NULL && i < s->manifest->n_ignored; i++)
 		if (same_path(s->manifest->ignored[i], path))
 			return true;
-	return strncmp(path, ".git", 4) == 0 && strchr(path, '/') == NULL &&
-	       (s->manifest == NULL || !is_listed(s->manifest, path));
+	return skip_git(s, path);
 }
 
 static struct err real(const char *path, char ret[PATH_MAX], struct reason *reterr)

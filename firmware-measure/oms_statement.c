@@ -49,8 +49,7 @@ static struct err shard_size(struct jobj *o, uint64_t *ret)
 	if (failed(e = jobj_any(o, "shard_size", &j)))
 		return e;
 	v = json_number_value(j);
-	/* Up to here every integer is a double. */
-	if (!json_is_number(j) || !(v >= 1 && v <= 0x1p53) || (double)(uint64_t)v != v) {
+	if (!json_is_number(j) || !(v >= 1 && v <= (double)OMS_SHARD_MAX) || (double)(uint64_t)v != v) {
 		reason_set(o->reterr, "%s.shard_size: expected a positive integer", o->where);
 		return ERR(E_PEER_RANGE);
 	}
@@ -199,7 +198,7 @@ static struct err room_for(const json_t *list, const char *where, struct oms_man
 	return m->resources != NULL ? ERR(E_OK) : ERR(E_LOCAL_MEMORY);
 }
 
-static struct err root_digest(const struct oms_manifest *m, uint8_t ret[32])
+struct err oms_root(size_t n, const struct oms_resource *resources, uint8_t ret[32])
 {
 	cleanup_hasher struct hasher *h = NULL;
 	struct digest d;
@@ -207,8 +206,8 @@ static struct err root_digest(const struct oms_manifest *m, uint8_t ret[32])
 
 	if (failed(e = hasher_new(DIGEST_SHA256, &h)))
 		return e;
-	for (size_t i = 0; i < m->n_resources; i++)
-		if (failed(e = hasher_add(h, BYTES_ARR(m->resources[i].sha256))))
+	for (size_t i = 0; i < n; i++)
+		if (failed(e = hasher_add(h, BYTES_ARR(resources[i].sha256))))
 			return e;
 	if (failed(e = hasher_finish(h, &d)))
 		return e;
@@ -238,7 +237,7 @@ static struct err read_v1_0(struct jobj *statement, const json_t *subjects, stru
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (failed(e = read_resource(json_array_get(list, i), m, reterr)))
 			return e;
-	if (failed(e = root_digest(m, m->root)))
+	if (failed(e = oms_root(m->n_resources, m->resources, m->root)))
 		return e;
 	if (bytes_eq(BYTES_ARR(m->root), BYTES_ARR(signed_root)))
 		return ERR(E_OK);
@@ -261,7 +260,7 @@ static struct err read_v0_2(struct jobj *statement, const json_t *subjects, stru
 		    failed(e = add_resource(m, name, sha256, statement->reterr)))
 			return e;
 	}
-	return root_digest(m, m->root);
+	return oms_root(m->n_resources, m->resources, m->root);
 }
 
 static int by_path(const void *a, const void *b)

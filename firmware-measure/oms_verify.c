@@ -9,8 +9,7 @@
 
 #define PAE_MAX (5 * LIMIT_OMS_BUNDLE) /* in the encoding of 0.2 a byte can take four */
 
-/* The hash that goes with a curve; false for other keys. */
-static bool hash_of(const struct key *k, enum digest_id *ret)
+bool oms_hash_of(const struct key *k, enum digest_id *ret)
 {
 	switch (key_kind(k)) {
 	case KEY_EC_P256:
@@ -70,7 +69,7 @@ static struct err check_signature(const struct key *k, const struct oms_bundle *
 	enum digest_id hash;
 	struct err e;
 
-	if (!hash_of(k, &hash))
+	if (!oms_hash_of(k, &hash))
 		return ERR(E_PEER_UNSUPPORTED);
 	if (failed(e = ecdsa_der_to_raw(key_kind(k), buf_bytes(&b->unsigned_signature), &raw)) ||
 	    failed(e = dsse_pae(OMS_PAYLOAD_TYPE, payload, &now)))

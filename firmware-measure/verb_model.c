@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verb "model". */
-#include "firmware-measure/model.h"
+#include "firmware-measure/oms.h"
 #include "firmware-measure/verb_model.h"
 
 static struct model_verb options;
@@ -11,7 +11,11 @@ static const struct opt opts[] = {
 	{ "verify", OPT_STRING, &options.verify, "BUNDLE", "check it against an OpenSSF Model Signing bundle", 0 },
 	{ "key", OPT_STRING, &options.key, "PEM", "verify: the signer's public key", 0 },
 	{ "ca", OPT_STRING, &options.ca, "PEM", "verify: CAs of the signer's certificate", 0 },
-	{ "ignore", OPT_LIST, &options.ignore, "PATH", "verify: leave out this path below the folder; may repeat", 0 },
+	{ "sign", OPT_STRING, &options.sign, "KEY", "make an OpenSSF Model Signing bundle with this private key", 0 },
+	{ "out", OPT_STRING, &options.out, "BUNDLE", "sign: where the bundle is written", 0 },
+	{ "shard-size", OPT_U64, &options.shard_size, "BYTES", "sign: in shards of this size, hashed by several threads",
+	  OMS_SHARD_MAX },
+	{ "ignore", OPT_LIST, &options.ignore, "PATH", "verify, sign: leave out this path below the folder; may repeat", 0 },
 };
 
 static struct err file_json(const struct model_file *f, struct buf *ret)
@@ -88,10 +92,16 @@ int verb_model(void *ctx, int argc, char **argv)
 	status = program_options(argc, argv, opts, array_len(opts), 1, 1, &pos, &n);
 	if (status >= 0)
 		return status;
+	if (options.verify != NULL && options.sign != NULL)
+		return program_usage("model: --verify or --sign, not both");
 	if (options.verify != NULL)
 		return model_verify(&options, pos[0]);
-	if (options.key != NULL || options.ca != NULL || options.ignore.n > 0)
-		return program_usage("model: --key, --ca and --ignore go with --verify");
+	if (options.key != NULL || options.ca != NULL)
+		return program_usage("model: --key and --ca go with --verify");
+	if (options.sign != NULL)
+		return model_sign(&options, pos[0]);
+	if (options.out != NULL || options.shard_size > 0 || options.ignore.n > 0)
+		return program_usage("model: --out and --shard-size go with --sign, --ignore with --verify or --sign");
 	progress_begin(&progress, options.jobs, &o);
 	e = model_measure(pos[0], &o, &m, &why);
 	progress_end(&progress);

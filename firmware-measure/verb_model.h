@@ -10,11 +10,13 @@
 struct model_verb {
 	bool files;
 	uint64_t jobs;
-	const char *verify, *key, *ca;
+	const char *verify, *key, *ca, *sign, *out;
+	uint64_t shard_size;
 	struct opt_list ignore;
 };
 
 /* Each returns an exit status. */
 int model_verify(const struct model_verb *o, const char *path);
+int model_sign(const struct model_verb *o, const char *path);
 
 #endif

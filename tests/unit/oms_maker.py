@@ -127,3 +127,33 @@ def bundle(st, key, material=None, encode=pae, hash_name=None, keyid="", payload
 
 def read_payload(b):
 	return json.loads(base64.b64decode(b["dsseEnvelope"]["payload"]))
+
+
+def reference_accepts(b, files, key, ignored=()):
+	"""What the reference implementation checks of a bundle by key, in its way: None, or what it would say."""
+	material, envelope = b["verificationMaterial"], b["dsseEnvelope"]
+	payload, sig = base64.b64decode(envelope["payload"]), base64.b64decode(envelope["signatures"][0]["sig"])
+	st = json.loads(payload)
+	if b["mediaType"] != MEDIA or material["tlogEntries"] != [] or envelope["signatures"][0]["keyid"] != "":
+		return "form of the bundle"
+	if material["publicKey"]["hint"] != sha256(key.pem):
+		return "hint"
+	with open(key.path + ".sig", "wb") as f:
+		f.write(sig)
+	p = subprocess.run(("openssl", "dgst", "-" + HASH[key.curve], "-verify", key.pub, "-signature", key.path + ".sig"), input=pae(payload),
+			   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+	if p.returncode != 0:
+		return "signature"
+	if envelope["payloadType"] != TYPE or st["_type"] != STATEMENT or st["predicateType"] != PREDICATE or len(st["subject"]) != 1:
+		return "statement"
+	res, how = st["predicate"]["resources"], st["predicate"]["serialization"]
+	if st["subject"][0]["digest"] != {"sha256": root(res)}:
+		return "root digest"
+	if [r["name"] for r in res] != sorted(r["name"] for r in res):
+		return "order"
+	skip = set(how["ignore_paths"]) | set(ignored)
+	left = {p: c for p, c in files.items() if not any(p == s or p.startswith(s + "/") for s in skip)}
+	want = resources(left, how.get("shard_size"))
+	if {r["name"]: (r["algorithm"], r["digest"]) for r in res} != {r["name"]: (r["algorithm"], r["digest"]) for r in want}:
+		return "files: %r, not %r" % ([r["name"] for r in res], [r["name"] for r in want])
+	return None

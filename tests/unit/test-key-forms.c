@@ -268,7 +268,7 @@ static enum err_code private_pem_code(EVP_PKEY *pkey, const EVP_CIPHER *cipher, 
 	cleanup_buf struct buf pem = BUF_INIT(32768);
 	struct key *k = NULL;
 	struct err e;
-	int ok = traditional ? PEM_write_bio_PrivateKey_traditional(bio, pkey, NULL, NULL, 0, NULL, NULL)
+	int ok = traditional ? PEM_write_bio_PrivateKey_traditional(bio, pkey, cipher, (const unsigned char *)"secret", 6, NULL, NULL)
 			     : PEM_write_bio_PKCS8PrivateKey(bio, pkey, cipher, "secret", 6, NULL, NULL);
 
 	assert_int_equal(ok, 1);
@@ -289,16 +289,22 @@ static void test_private_pem_refused(void **state)
 		"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n",
 		"-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n",
 		"-----BEGIN PRIVATE KEY-----\nMAA=\n",
+		"-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----\n",
+		"-----BEGIN EC PARAMETERS-----\nMAA=\n-----END EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----\nMAA=\n",
 	};
 	struct key *k = NULL;
 
 	(void)state;
 	assert_int_equal(private_pem_code(p256, NULL, false), E_OK);
 	assert_int_equal(private_pem_code(p256, EVP_aes_128_cbc(), false), E_PEER_UNSUPPORTED);
-	assert_int_equal(private_pem_code(p256, NULL, true), E_PEER_UNSUPPORTED);
-	assert_int_equal(private_pem_code(p521, NULL, false), E_PEER_UNSUPPORTED);
+	assert_int_equal(private_pem_code(p256, NULL, true), E_OK);
+	assert_int_equal(private_pem_code(p256, EVP_aes_128_cbc(), true), E_PEER_UNSUPPORTED);
+	assert_int_equal(private_pem_code(p521, NULL, false), E_OK);
+	assert_int_equal(private_pem_code(p521, NULL, true), E_OK);
 	assert_int_equal(private_pem_code(k1, NULL, false), E_PEER_UNSUPPORTED);
+	assert_int_equal(private_pem_code(k1, NULL, true), E_PEER_UNSUPPORTED);
 	assert_int_equal(private_pem_code(small, NULL, false), E_PEER_RANGE);
+	assert_int_equal(private_pem_code(small, NULL, true), E_PEER_UNSUPPORTED);
 	for (size_t i = 0; i < array_len(texts); i++)
 		assert_int_equal(key_private_from_pem(bytes_str(texts[i]), &k).code, E_PEER_SYNTAX);
 	assert_null(k);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""firmware-measure model --verify against bundles of every version. usage: test-oms-cli.py PROGRAM"""
+"""firmware-measure model --verify against bundles of every version, and --sign. usage: test-oms-cli.py PROGRAM"""
 import copy
 import json
 import os
@@ -58,6 +58,11 @@ class World:
 			self.bad += 1
 			print("# status %d, expected %d; words %r" % (p.returncode, want, says))
 			print("".join("# %s\n" % line for line in text.splitlines()))
+
+	def true(self, name, good, shown):
+		self.n += 1
+		self.bad += 0 if good else 1
+		print("%s %d - %s%s" % ("ok" if good else "not ok", self.n, name, "" if good else "\n# %s" % (shown,)))
 
 	def verify(self, name, want, bundle, *more, key=None, model=None, says=()):
 		self.put(bundle)
@@ -383,12 +388,115 @@ def usage(w):
 	w.check("for machines, not matching", 1, *b, *k, "--json", m, says=('"verified":false', '"missing":["config.json"]'))
 
 
+def signing(w):
+	"""What is signed is what another implementation accepts, and what we accept."""
+	out = w.path("m", "model.sig")
+	files = dict(FILES, **{".git/HEAD": b"ref", ".gitmodules": b"x", "cache/z": b"z", "a:b": b"c", "a.b": b"d", "a/b": b"e"})
+
+	def case(name, key, *more, ignored=(), shard=None, curve_file=None, given=files):
+		w.lay(given)
+		w.check("sign: " + name, 0, "--sign", curve_file or key.path, "--out", out, *more, w.path("m") + "/", says=("signed ",))
+		with open(out) as f:
+			b = json.load(f)
+		complaint = O.reference_accepts(b, dict(given, **{"model.sig": b""}), key)
+		how = O.read_payload(b)["predicate"]["serialization"]
+		w.true("sign: %s, by another implementation" % name, complaint is None, complaint)
+		w.true("sign: %s, serialization" % name, how["ignore_paths"] == [".git", ".gitattributes", ".github", ".gitignore"] +
+		       list(ignored) + ["model.sig"] and how.get("shard_size") == shard, how)
+		w.true("sign: %s, subject" % name, O.read_payload(b)["subject"][0]["name"] == "m", O.read_payload(b)["subject"])
+		w.check("sign: %s, verified" % name, 0, "--verify", out, "--key", key.pub, w.path("m"))
+		with open(w.path("m", "a.b"), "a") as f:
+			f.write("!")
+		w.check("sign: %s, then changed" % name, 1, "--verify", out, "--key", key.pub, w.path("m"), says=("changed   a.b",))
+
+	for curve in ("P-256", "P-384", "P-521"):
+		case(curve, O.Key(w.top, curve, curve))
+	case("shards", w.key, "--shard-size", "7", shard=7)
+	case("one shard a file", w.key, "--shard-size", "9007199254740992", shard=1 << 53)
+	case("ignored paths", w.key, "--ignore", "./cache/", "--ignore", "none", ignored=("cache", "none"))
+	sec1 = w.path("sec1.pem")
+	O.openssl("ec", "-in", w.key.path, "-out", sec1)
+	case("SEC 1 key", w.key, curve_file=sec1)
+	w.put(O.openssl("ecparam", "-name", "secp384r1") + open(sec1, "rb").read(), "params.pem")
+	os.chmod(w.path("params.pem"), 0o600)
+	case("SEC 1 key behind its parameters", w.key, curve_file=w.path("params.pem"))
+	again = json.load(open(out))
+	w.check("sign: over the bundle that is there", 0, "--sign", w.key.path, "--out", out, w.path("m"))
+	w.true("sign: the bundle does not sign itself", "model.sig" not in json.dumps(O.read_payload(json.load(open(out)))["predicate"]["resources"]),
+	       again)
+
+	one = ("--sign", w.key.path, "--out", w.path("f.sig"))
+	w.check("sign: one file", 0, *one, w.path("m", "a.b"))
+	with open(w.path("f.sig")) as f:
+		st = O.read_payload(json.load(f))
+	w.true("sign: one file has its name", [r["name"] for r in st["predicate"]["resources"]] == ["a.b"] and st["subject"][0]["name"] == "a.b", st)
+	w.check("sign: one file, verified", 0, "--verify", w.path("f.sig"), "--key", w.key.pub, w.path("m", "a.b"))
+	os.rename(w.path("m", "a.b"), w.path("m", "A.b"))
+	w.check("sign: one file, renamed", 1, "--verify", w.path("f.sig"), "--key", w.key.pub, w.path("m", "A.b"), says=("missing   a.b",))
+
+	rsa = O.Key(w.top, "rsa", "rsa")
+	w.lay()
+	w.check("sign: RSA", 1, "--sign", rsa.path, "--out", w.path("x.sig"), w.path("m"), says=("P-256",))
+	w.check("sign: public key", 1, "--sign", pub_0600(w), "--out", w.path("x.sig"), w.path("m"), says=("no private key",))
+	os.chmod(w.other.path, 0o644)
+	w.check("sign: key that others can read", 3, "--sign", w.other.path, "--out", w.path("x.sig"), w.path("m"), says=("0600",))
+	w.check("sign: no such folder", 3, "--sign", w.key.path, "--out", w.path("none", "x.sig"), w.path("m"))
+	w.check("sign: no such model", 3, "--sign", w.key.path, "--out", w.path("x.sig"), w.path("none"))
+	w.check("sign: no out", 2, "--sign", w.key.path, w.path("m"))
+	w.check("sign: and verify", 2, "--sign", w.key.path, "--out", w.path("x.sig"), "--verify", out, w.path("m"))
+	w.check("sign: with a CA", 2, "--sign", w.key.path, "--out", w.path("x.sig"), "--ca", out, w.path("m"))
+	w.check("sign: out alone", 2, "--out", w.path("x.sig"), w.path("m"))
+	w.check("sign: shard size alone", 2, "--shard-size", "8", w.path("m"))
+	w.check("sign: shard size to verify", 2, "--verify", w.path("f.sig"), "--key", w.key.pub, "--shard-size", "8", w.path("m"))
+	w.check("sign: shards too large", 2, "--sign", w.key.path, "--out", w.path("x.sig"), "--shard-size", "9007199254740993", w.path("m"))
+	w.check("sign: symlink", 1, "--sign", w.key.path, "--out", w.path("x.sig"), link_in(w), says=("symbolic link",))
+	w.lay({".git/HEAD": b"x"})
+	w.check("sign: nothing left", 1, "--sign", w.key.path, "--out", w.path("x.sig"), w.path("m"), says=("E_PEER_MISSING",))
+	w.lay({"e": b""})
+	w.check("sign: shards of nothing", 1, "--sign", w.key.path, "--out", w.path("x.sig"), "--shard-size", "8", w.path("m"),
+		says=("E_PEER_MISSING",))
+	w.true("sign: nothing was written", not os.path.exists(w.path("x.sig")), None)
+
+
+def pub_0600(w):
+	os.chmod(w.key.pub, 0o600)
+	return w.key.pub
+
+
+def link_in(w):
+	os.symlink("config.json", w.path("m", "link"))
+	return w.path("m")
+
+
+def reference_tool(w):
+	"""The reference implementation itself, where it is installed."""
+	tool = shutil.which("model_signing")
+	if tool is None:
+		w.n += 1
+		print("ok %d - both ways with the reference implementation # SKIP model_signing is not installed" % w.n)
+		return
+
+	def run(verb, option, key):
+		text = subprocess.run((tool, verb, "key", "--help"), stdout=subprocess.PIPE, text=True).stdout
+		option = option if option in text else option.replace("_", "-")
+		return subprocess.run((tool, verb, "key", w.path("m"), "--signature", w.path("m", "model.sig"), option, key),
+				      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+	w.lay()
+	w.check("ours for the reference implementation", 0, "--sign", w.key.path, "--out", w.path("m", "model.sig"), w.path("m"))
+	p = run("verify", "--public_key", w.key.pub)
+	w.true("the reference implementation accepts ours", p.returncode == 0, p.stdout)
+	os.unlink(w.path("m", "model.sig"))
+	p = run("sign", "--private_key", w.key.path)
+	w.true("the reference implementation signs", p.returncode == 0, p.stdout)
+	w.check("we accept the reference implementation's", 0, "--verify", w.path("m", "model.sig"), "--key", w.key.pub, w.path("m"))
+
+
 def main():
 	top = tempfile.mkdtemp(prefix="test-oms.")
 	try:
 		w = World(sys.argv[1], top)
 		for group in (versions, curves, folder_changes, git_files_that_are_signed, bundle_inside, certificates, bad_bundles, shards,
-			      usage):
+			      usage, signing, reference_tool):
 			group(w)
 		print("1..%d" % w.n)
 		return 1 if w.bad else 0
