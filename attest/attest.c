@@ -124,7 +124,8 @@ static struct err collect(struct host *h, const struct challenge_request *q, con
 	c = (struct collect){
 		.tpm = v.tpm, .state_fd = h->state_fd, .host_id = h->enrolment.host_id, .issuer = h->enrolment.issuer,
 		.challenge = ch, .boot = &v.boot, .ak = &ak, .workload = &v.workload,
-		.firmware_log = h->conf->firmware_log, .ima_list = h->conf->ima_list, .command_line = "/proc/cmdline",
+		.firmware_log = h->conf->firmware_log, .userspace_log = h->conf->userspace_log, .ima_list = h->conf->ima_list,
+		.command_line = "/proc/cmdline",
 	};
 	return collect_evidence(&c, ret);
 }

@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#define USERSPACE_LOCK_MS 10000 /* longest wait for what systemd is measuring just now */
+
 /* A workload key with the AK's word for it; owns what struct evidence borrows. */
 struct certified {
 	struct wkey_blob blob;
@@ -21,7 +23,7 @@ struct work {
 	struct evidence_claims *claims;
 	struct evidence *evidence;
 	struct buf encoded_claims;
-	struct buf log, firmware_log, command_line, ima;
+	struct buf log, firmware_log, command_line, userspace_log, ima;
 	bool last; /* the log ends with the part that is sent */
 	struct attestation quote, boot;
 	struct digest pcr[LIMIT_BANKS * LIMIT_PCRS];
@@ -42,6 +44,7 @@ static void work_done(struct work *k)
 	buf_free(&k->log);
 	buf_free(&k->firmware_log);
 	buf_free(&k->command_line);
+	buf_free(&k->userspace_log);
 	buf_free(&k->ima);
 	free(k->claims);
 	free(k->evidence);
@@ -54,6 +57,7 @@ static struct err work_init(const struct collect *c, struct work *k)
 	buf_init(&k->log, LIMIT_WORKLOAD_LOG);
 	buf_init(&k->firmware_log, LIMIT_FIRMWARE_LOG);
 	buf_init(&k->command_line, LIMIT_COMMAND_LINE + 1);
+	buf_init(&k->userspace_log, LIMIT_USERSPACE_LOG);
 	buf_init(&k->ima, LIMIT_IMA_PART);
 	k->claims = calloc(1, sizeof(*k->claims));
 	k->evidence = calloc(1, sizeof(*k->evidence));
@@ -252,6 +256,26 @@ static struct err add_firmware_log(struct work *k)
 	return ERR(E_OK);
 }
 
+/*
+ * systemd extends and appends under a lock: with it, the log holds all that
+ * the quote covers. What it measures later, behind the limit too, the verifier
+ * does not read.
+ */
+static struct err add_userspace_log(struct work *k)
+{
+	const char *path = k->c->userspace_log;
+	struct err e;
+
+	if (!k->c->challenge->userspace_log)
+		return ERR(E_OK);
+	e = file_read_shared(AT_FDCWD, path, USERSPACE_LOCK_MS, LIMIT_USERSPACE_LOG, &k->userspace_log);
+	if (failed(e))
+		return read_failed(k, "log of systemd", path, e);
+	k->evidence->has_userspace_log = k->userspace_log.n > 0;
+	k->evidence->userspace_log = buf_bytes(&k->userspace_log);
+	return ERR(E_OK);
+}
+
 /* As much of the list as one message holds. An entry may be cut: the verifier goes on before it. */
 static struct err add_ima(struct work *k)
 {
@@ -357,7 +381,7 @@ struct err collect_evidence(const struct collect *c, struct buf *ret)
 	if (failed(e = work_init(c, &k)) || failed(e = bank_of(c->challenge, c->tpm->why, &bank)) ||
 	    failed(e = make_claims(&k, bank)) || failed(e = make_quote(&k)) || failed(e = add_log(&k, bank)) ||
 	    failed(e = add_boot(&k)) || failed(e = add_keys(&k)) || failed(e = add_firmware_log(&k)) ||
-	    failed(e = add_ima(&k)))
+	    failed(e = add_userspace_log(&k)) || failed(e = add_ima(&k)))
 		return e;
 	return evidence_encode(k.evidence, ret);
 }

@@ -26,6 +26,7 @@ struct collect {
 	const struct ak *ak;
 	const struct workload *workload;
 	const char *firmware_log, *ima_list; /* files of the kernel; read after the quote, where the challenge asks for them */
+	const char *userspace_log;           /* systemd's, in the same way */
 	const char *command_line;            /* one more, sent with the firmware log where it can be read; or NULL */
 };
 

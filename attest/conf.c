@@ -13,6 +13,7 @@
 #define CONF_FILE ASSAY_SYSCONFDIR "/attest.json"
 #define CONF_FIRMWARE_LOG "/sys/kernel/security/tpm0/binary_bios_measurements"
 #define CONF_IMA_LIST "/sys/kernel/security/ima/binary_runtime_measurements"
+#define CONF_USERSPACE_LOG "/run/log/systemd/tpm2-measure.log"
 #define DAY_S 86400
 
 void conf_done(struct conf *c)
@@ -33,6 +34,7 @@ void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS])
 		{ "ak-handle", OPT_STRING, &to->ak_handle, "HANDLE", "where it is kept in the TPM (0x81010a55)", 0 },
 		{ "ek", OPT_STRING, &to->ek, "KIND", "endorsement key: auto (default), rsa-2048, ecc-p384 or ecc-p256", 0 },
 		{ "firmware-log", OPT_STRING, &to->firmware_log, "FILE", "log of the firmware (" CONF_FIRMWARE_LOG ")", 0 },
+		{ "userspace-log", OPT_STRING, &to->userspace_log, "FILE", "log of systemd (" CONF_USERSPACE_LOG ")", 0 },
 		{ "ima-list", OPT_STRING, &to->ima_list, "FILE", "measurement list of IMA (" CONF_IMA_LIST ")", 0 },
 		{ "ek-cert", OPT_STRING, &to->ek_cert, "FILE", "EK certificate, where the TPM holds none", 0 },
 		{ "ek-chain", OPT_LIST, &to->ek_chain, "FILE", "intermediate certificates; may repeat", 0 },
@@ -115,6 +117,7 @@ static struct err read_members(struct conf *c, struct texts *t, struct reason *r
 		{ "ak_handle", &t->ak_handle, NULL },
 		{ "ek", &t->ek, NULL },
 		{ "firmware_log", &c->firmware_log, NULL },
+		{ "userspace_log", &c->userspace_log, NULL },
 		{ "ima_list", &c->ima_list, NULL },
 		{ "ek_cert", &c->ek_cert, NULL },
 		{ "endorsement_auth_file", &c->endorsement_auth_file, NULL },
@@ -177,6 +180,7 @@ static struct err take_flags(const struct conf_flags *f, struct conf *c, struct 
 	prefer(&t->ak_handle, f->ak_handle);
 	prefer(&t->ek, f->ek);
 	prefer(&c->firmware_log, f->firmware_log);
+	prefer(&c->userspace_log, f->userspace_log);
 	prefer(&c->ima_list, f->ima_list);
 	prefer(&c->ek_cert, f->ek_cert);
 	prefer(&c->endorsement_auth_file, f->endorsement_auth_file);
@@ -256,6 +260,7 @@ struct err conf_load(const struct conf_flags *flags, struct conf *ret, struct re
 		.user = "nobody",
 		.tpm_timeout_s = TPM_TIMEOUT_S,
 		.firmware_log = CONF_FIRMWARE_LOG,
+		.userspace_log = CONF_USERSPACE_LOG,
 		.ima_list = CONF_IMA_LIST,
 		.timeout_s = 30,
 		.grace_s = 10,

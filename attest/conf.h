@@ -23,6 +23,7 @@ struct conf {
 	TPM2_HANDLE ak_handle;
 	enum ek_kind ek;
 	const char *firmware_log, *ima_list;  /* files of the kernel */
+	const char *userspace_log;            /* systemd's */
 	const char *ek_cert;                  /* file; NULL: from NV */
 	size_t n_ek_chain;
 	const char *ek_chain[CONF_CHAIN_FILES];
@@ -41,12 +42,12 @@ void conf_done(struct conf *c);
 /* What options said; zero and NULL mean nothing. Fill it in by conf_options(). */
 struct conf_flags {
 	const char *config, *verifier, *ca, *state_dir, *tcti, *ak, *ak_handle, *ek, *ek_cert;
-	const char *firmware_log, *ima_list;
+	const char *firmware_log, *userspace_log, *ima_list;
 	struct opt_list ek_chain;
 	const char *endorsement_auth_file, *owner_auth_file, *user, *log_level;
 	uint64_t interval_s, tpm_timeout_s, timeout_s, grace_s;
 };
-#define CONF_OPTS 20
+#define CONF_OPTS 21
 /* The options, for struct program's common ones; they write to *to. */
 void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS]);
 

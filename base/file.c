@@ -111,25 +111,34 @@ struct err file_read(int dir_fd, const char *path, struct buf *ret)
 	return read_fd(fd, ret);
 }
 
-struct err file_read_part(int dir_fd, const char *path, uint64_t offset, size_t max, struct buf *ret)
+static struct err read_part(int fd, size_t max, struct buf *ret)
 {
 	size_t before = ret->n, got = 1;
-	cleanup_fd int fd = -1;
-	struct stat st;
 	struct err e;
 
-	if (offset > INT64_MAX)
-		return ERR(E_LOCAL_IO);
-	if (failed(e = open_for_read(dir_fd, path, &st, &fd)) || failed(e = buf_reserve(ret, max)))
+	if (failed(e = buf_reserve(ret, max)))
 		return e;
-	if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
-		return io_failed("lseek", path);
 	while (got > 0 && ret->n - before < max) {
 		if (failed(e = read_some(fd, ret->p + ret->n, max - (ret->n - before), &got)))
 			return failed(buf_truncate(ret, before)) ? ERR(E_BUG) : e;
 		ret->n += got;
 	}
 	return ERR(E_OK);
+}
+
+struct err file_read_part(int dir_fd, const char *path, uint64_t offset, size_t max, struct buf *ret)
+{
+	cleanup_fd int fd = -1;
+	struct stat st;
+	struct err e;
+
+	if (offset > INT64_MAX)
+		return ERR(E_LOCAL_IO);
+	if (failed(e = open_for_read(dir_fd, path, &st, &fd)))
+		return e;
+	if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
+		return io_failed("lseek", path);
+	return read_part(fd, max, ret);
 }
 
 struct err file_read_secret(int dir_fd, const char *path, struct buf *ret)
@@ -306,23 +315,61 @@ static struct err try_lock(int dir_fd, const char *path, int *ret_fd)
 }
 
 /* flock(2) knows no deadline, and an alarm belongs to the program and not to a library: ask again, ever less often. */
+struct lock_wait {
+	uint64_t start_ms, pause_ms;
+	unsigned timeout_ms;
+};
+
+static struct lock_wait lock_wait(unsigned timeout_ms)
+{
+	return (struct lock_wait){ clock_boottime_ms(), LOCK_POLL_MIN_MS, timeout_ms };
+}
+
+/* False where the time is over. */
+static bool lock_pause(struct lock_wait *w)
+{
+	uint64_t passed = clock_boottime_ms() - w->start_ms;
+
+	if (passed >= w->timeout_ms)
+		return false;
+	if (w->pause_ms > w->timeout_ms - passed)
+		w->pause_ms = w->timeout_ms - passed;
+	(void)nanosleep(&(struct timespec){ .tv_nsec = (long)w->pause_ms * 1000000 }, NULL);
+	w->pause_ms = w->pause_ms * 2 < LOCK_POLL_MAX_MS ? w->pause_ms * 2 : LOCK_POLL_MAX_MS;
+	return true;
+}
+
 struct err file_lock(int dir_fd, const char *path, unsigned timeout_ms, int *ret_fd)
 {
-	uint64_t start = clock_boottime_ms(), passed, pause_ms = LOCK_POLL_MIN_MS;
+	struct lock_wait w = lock_wait(timeout_ms);
 	struct err e;
 
 	for (;;) {
 		e = try_lock(dir_fd, path, ret_fd);
 		if (e.code != E_LOCAL_BUSY)
 			return e;
-		passed = clock_boottime_ms() - start;
-		if (passed >= timeout_ms)
+		if (!lock_pause(&w))
 			return ERR(E_LOCAL_TIMEOUT);
-		if (pause_ms > timeout_ms - passed)
-			pause_ms = timeout_ms - passed;
-		(void)nanosleep(&(struct timespec){ .tv_nsec = (long)pause_ms * 1000000 }, NULL);
-		pause_ms = pause_ms * 2 < LOCK_POLL_MAX_MS ? pause_ms * 2 : LOCK_POLL_MAX_MS;
 	}
+}
+
+/* The lock ends with the descriptor. */
+struct err file_read_shared(int dir_fd, const char *path, unsigned timeout_ms, size_t max, struct buf *ret)
+{
+	struct lock_wait w = lock_wait(timeout_ms);
+	cleanup_fd int fd = -1;
+	struct stat st;
+	struct err e;
+
+	if (failed(e = open_for_read(dir_fd, path, &st, &fd)))
+		return e;
+	while (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return io_failed("lock", path);
+		if (!lock_pause(&w))
+			return ERR(E_LOCAL_TIMEOUT);
+	}
+	return read_part(fd, max, ret);
 }
 
 int64_t clock_now_s(void)

@@ -26,6 +26,13 @@ must_check struct err file_read(int dir_fd, const char *path, struct buf *ret);
  */
 must_check struct err file_read_part(int dir_fd, const char *path, uint64_t offset, size_t max, struct buf *ret);
 
+/*
+ * The first max bytes, or all of a shorter file, while no writer holds it: under
+ * a shared flock(2), waited for until the deadline. As file_read_part()
+ * otherwise; E_LOCAL_TIMEOUT.
+ */
+must_check struct err file_read_shared(int dir_fd, const char *path, unsigned timeout_ms, size_t max, struct buf *ret);
+
 /* file_read() for a secret: refuses a file that group or others can read, or that another uid owns (E_LOCAL_PERMISSION). */
 must_check struct err file_read_secret(int dir_fd, const char *path, struct buf *ret);
 

@@ -12,6 +12,8 @@
 #define LIMIT_WORKLOAD_LOG (3 * MIB)      /* log part within one evidence message; only the last part is smaller */
 #define LIMIT_COMMAND_LINE 4096           /* kernel command line within one evidence message */
 #define LIMIT_FIRMWARE_LOG (512 * KIB)    /* firmware log within one evidence message */
+#define LIMIT_USERSPACE_LOG (128 * KIB)   /* systemd's log within one evidence message; of a longer one the beginning is sent */
+#define LIMIT_USERSPACE_RECORD (16 * KIB) /* one record of it */
 #define LIMIT_IMA_PART (1 * MIB)          /* part of an IMA list within one evidence message; only the last part is smaller */
 #define LIMIT_DOCUMENT (256 * KIB)        /* one operator document with its envelope */
 #define LIMIT_CERT (8 * KIB)              /* one certificate, DER */

@@ -36,4 +36,14 @@ typedef struct err diff_fn(void *ctx, const struct diff_change *c);
 must_check struct err diff_logs(const struct evlog *was, const struct evlog *now, enum digest_id bank, diff_fn *fn,
 				void *ctx, bool *ret_same, struct evlog_fault *reterr);
 
+#define DIFF_MAX_RECORDS 1024 /* of one register */
+
+/*
+ * The same for what systemd measured afterwards (userlog.h); records of NV
+ * indexes are left out. E_PEER_RANGE where a record has no digest in the bank;
+ * errors of userlog_next().
+ */
+must_check struct err diff_userlogs(struct bytes was, struct bytes now, enum digest_id bank, diff_fn *fn, void *ctx,
+				    bool *ret_same, struct evlog_fault *reterr);
+
 #endif

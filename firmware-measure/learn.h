@@ -31,6 +31,7 @@ struct learn_firmware {
 	struct boot_line *given_digests;
 	bool section_is_line; /* the next event of register 11 measures a UKI's .cmdline */
 	json_t *events;       /* "PCR TYPE" -> set */
+	json_t *user_texts, *user_digests; /* of systemd's log: "PCR" -> set */
 };
 
 void learn_firmware_done(struct learn_firmware *l);
@@ -47,6 +48,12 @@ must_check struct err learn_firmware_lines(struct learn_firmware *l, size_t n, c
  * evlog_next() with the offset in the reason.
  */
 must_check struct err learn_firmware_log(struct learn_firmware *l, struct bytes raw, struct reason *reterr);
+/*
+ * What systemd measured on such a host (userlog.h), before or after the logs
+ * of the firmware. E_AUTH_REFUSED for a record without a digest of the bank;
+ * errors of userlog_next() with the offset in the reason.
+ */
+must_check struct err learn_firmware_userspace(struct learn_firmware *l, struct bytes raw, struct reason *reterr);
 /* The member "firmware". The caller owns *ret. */
 must_check struct err learn_firmware_profile(const struct learn_firmware *l, json_t **ret, struct reason *reterr);
 
@@ -60,6 +67,11 @@ must_check struct err learn_ima_init(struct learn_ima *l);
 /* One list. E_AUTH_REFUSED for what no profile could approve (SHA-1 of files, entries that cannot be read). */
 must_check struct err learn_ima_list(struct learn_ima *l, struct bytes raw, struct reason *reterr);
 must_check struct err learn_ima_profile(const struct learn_ima *l, json_t **ret, struct reason *reterr);
+
+#define LEARN_MAX_LIST 1024 /* digests in one list of a platform document */
+
+/* For learn_firmware_profile(): the member "userspace" of what was learned for these registers, where there is any. */
+must_check struct err learn_put_userspace(const struct learn_firmware *l, uint32_t compared, json_t *o);
 
 /* Adds a member to a set; the keys of a set as a sorted array. */
 must_check struct err learn_set_add(json_t *set, const char *member);

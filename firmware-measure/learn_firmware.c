@@ -9,7 +9,6 @@
 
 #define N_DATABASES 3
 #define MAX_FINDINGS 16
-#define MAX_LIST 1024 /* of a platform document */
 #define MAX_LINES 256
 
 static const char *const database_names[N_DATABASES] = { "PK", "KEK", "db" };
@@ -70,6 +69,8 @@ void learn_firmware_done(struct learn_firmware *l)
 	json_decref(l->lines);
 	json_decref(l->line_events);
 	json_decref(l->events);
+	json_decref(l->user_texts);
+	json_decref(l->user_digests);
 	free(l->given_digests);
 	*l = (struct learn_firmware){ 0 };
 }
@@ -87,7 +88,8 @@ struct err learn_firmware_init(struct learn_firmware *l, enum digest_id bank, ui
 	}
 	if (failed(e = json_new_object(&l->dbx_events)) || failed(e = json_new_object(&l->applications)) ||
 	    failed(e = json_new_object(&l->versions)) || failed(e = json_new_object(&l->lines)) ||
-	    failed(e = json_new_object(&l->line_events)) || failed(e = json_new_object(&l->events)))
+	    failed(e = json_new_object(&l->line_events)) || failed(e = json_new_object(&l->events)) ||
+	    failed(e = json_new_object(&l->user_texts)) || failed(e = json_new_object(&l->user_digests)))
 		return e;
 	return ERR(E_OK);
 }
@@ -426,7 +428,7 @@ static struct err put_set(json_t *o, const char *key, json_t *set)
 
 	if (json_object_size(set) == 0)
 		return ERR(E_OK);
-	if (json_object_size(set) > MAX_LIST)
+	if (json_object_size(set) > LEARN_MAX_LIST)
 		return ERR(E_LIMIT_COUNT);
 	if (failed(e = learn_set_list(set, &list)))
 		return e;
@@ -475,7 +477,7 @@ static struct err put_variables(const struct learn_firmware *l, json_t *o, json_
 	}
 	if (failed(e = put_if_any(o, "variables", &variables)))
 		return e;
-	if (l->dbx != NULL && json_object_size(l->dbx) > 0 && json_object_size(l->dbx) <= MAX_LIST)
+	if (l->dbx != NULL && json_object_size(l->dbx) > 0 && json_object_size(l->dbx) <= LEARN_MAX_LIST)
 		return put_set(o, "dbx", l->dbx);
 	return events_take(events, 7, EV_EFI_VARIABLE_DRIVER_CONFIG, l->dbx_events);
 }
@@ -568,9 +570,10 @@ struct err learn_firmware_profile(const struct learn_firmware *l, json_t **ret, 
 	if (failed(e = json_new_object(&o)) || failed(e = put_registers(l, o)) ||
 	    failed(e = json_put_str(o, "secure_boot", secure_boot)) || failed(e = put_variables(l, o, events)) ||
 	    failed(e = put_code(l, o)) || failed(e = put_lines(l, o, events)) || failed(e = put_events(l, o, events)) ||
+	    failed(e = learn_put_userspace(l, compared(l), o)) ||
 	    (l->exit_missing && failed(e = json_put_str(o, "exit_boot_services", "may_be_missing")))) {
 		if (e.code == E_LIMIT_COUNT)
-			reason_set(reterr, "more than %d different values for one list of a profile", MAX_LIST);
+			reason_set(reterr, "more than %d different values for one list of a profile", LEARN_MAX_LIST);
 		return e;
 	}
 	*ret = take_ptr(&o);

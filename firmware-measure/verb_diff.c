@@ -5,8 +5,10 @@
 #include "firmware-measure/verb_evlog.h"
 
 static struct log_options options;
+static struct opt_list userspace;
 
 static const struct opt opts[] = {
+	{ "userspace", OPT_LIST, &userspace, "FILE", "systemd's log of a boot (tpm2-measure.log), first and second", 0 },
 	{ "bank", OPT_STRING, &options.bank, "BANK", "compare this bank (default: the best that both have)", 0 },
 };
 
@@ -35,26 +37,12 @@ static struct err to_text(void *ctx, const struct diff_change *c)
 	return ERR(E_OK);
 }
 
-/* The best bank of one log that the other has, too. */
-static struct err common_bank(const struct log_input in[2], enum digest_id *ret, struct evlog_fault *fault)
-{
-	static const enum digest_id order[] = { DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_SM3_256,
-						DIGEST_SHA1 };
-
-	for (size_t i = 0; i < array_len(order); i++) {
-		if (!evlog_has_bank(&in[0].log, order[i]) || !evlog_has_bank(&in[1].log, order[i]))
-			continue;
-		*ret = order[i];
-		return ERR(E_OK);
-	}
-	reason_set(&fault->why, "the logs have no bank in common");
-	return ERR(E_PEER_UNSUPPORTED);
-}
-
 static struct err compare(const struct log_input in[2], bool *ret_same, struct evlog_fault *fault)
 {
 	cleanup_json json_t *list = json_array(), *o = NULL;
+	diff_fn *say = common.json ? to_list : to_text;
 	enum digest_id bank = in[0].bank;
+	bool firmware, records;
 	struct err e;
 
 	if (list == NULL)
@@ -63,12 +51,15 @@ static struct err compare(const struct log_input in[2], bool *ret_same, struct e
 		reason_set(&fault->why, "one log is that of a confidential VM, the other is not");
 		return ERR(E_PEER_TYPE);
 	}
-	if (options.bank == NULL && failed(e = common_bank(in, &bank, fault)))
+	if (options.bank == NULL && failed(e = log_common_bank(&in[0].log, &in[1].log, &bank, fault)))
 		return e;
-	if (failed(e = diff_logs(&in[0].log, &in[1].log, bank, common.json ? to_list : to_text, list, ret_same,
-				 fault)) ||
-	    !common.json)
+	if (failed(e = diff_logs(&in[0].log, &in[1].log, bank, say, list, &firmware, fault)) ||
+	    failed(e = diff_userlogs(buf_bytes(&in[0].userspace), buf_bytes(&in[1].userspace), bank, say, list,
+				     &records, fault)))
 		return e;
+	*ret_same = firmware && records;
+	if (!common.json)
+		return ERR(E_OK);
 	if (failed(e = json_new_object(&o)) || failed(e = json_put_bool(o, "same", *ret_same)) ||
 	    failed(e = json_put(o, "changes", json_incref(list))))
 		return e;
@@ -88,9 +79,12 @@ int verb_diff(void *ctx, int argc, char **argv)
 	status = program_options(argc, argv, opts, array_len(opts), 2, 2, &pos, &n);
 	if (status >= 0 || (status = log_check_bank(options.bank)) >= 0)
 		return status;
+	if (userspace.n == 1)
+		return program_usage("--userspace is given for both logs, or for none");
 	for (int i = 0; i < 2 && !failed(e); i++) {
 		struct reason why;
 
+		options.userspace = userspace.n == 2 ? userspace.v[i] : NULL;
 		if (!failed(e = log_input_read(pos[i], &options, &in[i], &fault)))
 			continue;
 		why = fault.why;
@@ -98,8 +92,8 @@ int verb_diff(void *ctx, int argc, char **argv)
 	}
 	if (!failed(e))
 		e = compare(in, &same, &fault);
-	buf_free(&in[0].raw);
-	buf_free(&in[1].raw);
+	log_input_done(&in[0]);
+	log_input_done(&in[1]);
 	if (failed(e)) {
 		(void)log_refused(e, &fault);
 		return EXIT_UNDECIDED; /* 1 says that they differ */

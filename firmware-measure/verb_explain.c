@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verb "explain". */
+#include "base/log.h"
 #include "firmware-measure/evdata_show.h"
 #include "firmware-measure/verb_evlog.h"
 
@@ -10,6 +11,7 @@ static struct log_options options;
 static const struct opt opts[] = {
 	{ "bank", OPT_STRING, &options.bank, "BANK", "digests of this bank (default: the best of the log)", 0 },
 	{ "cc", OPT_FLAG, &options.cc, NULL, "a confidential VM's log (CCEL), whose registers are no PCRs", 0 },
+	{ "userspace", OPT_STRING, &options.userspace, "FILE", "systemd's log of the same boot (tpm2-measure.log)", 0 },
 };
 
 /* Escape sequences, or nothing where nobody sees colour. */
@@ -72,6 +74,43 @@ static void show_findings(const struct colours *c, struct evlog_check *check, co
 	check->n = 0;
 }
 
+static struct err show_record(const struct colours *c, const struct log_input *in, const struct userlog_record *r)
+{
+	char type[65], where[16];
+	bool verified;
+	const char *note;
+	struct err e;
+
+	if (failed(e = userlog_verify(r, in->bank, &verified)))
+		return e;
+	(void)snprintf(type, sizeof(type), "%s", log_quote(log_record_type(r)));
+	(void)snprintf(where, sizeof(where), r->pcr == EVLOG_NO_PCR ? "--" : "%2u", r->pcr);
+	note = verified                            ? ""
+	       : r->pcr != EVLOG_NO_PCR && r->digest[in->bank].n == 0 ? "  (no digest in this bank)"
+	       : r->string.n > 0                   ? "  (text not measured)"
+						   : "  (content not measured)";
+	(void)printf("u%-4zu  %s%s%s  %s%-32s%s  \"%s\"%s", r->index, c->pcr, where, c->end, c->type, type, c->end,
+		     log_quote(r->string), c->faint);
+	if (r->pcr == EVLOG_NO_PCR)
+		(void)printf("  (NV index 0x%08x, no register)", r->nv_index);
+	(void)printf("%s%s\n", note, c->end);
+	return ERR(E_OK);
+}
+
+static struct err explain_userspace(const struct colours *c, const struct log_input *in, struct evlog_fault *fault)
+{
+	cleanup_userlog_record struct userlog_record r = { 0 };
+	struct userlog_pos pos = { 0 };
+	struct err e;
+
+	for (;;) {
+		if (failed(e = log_next_record(in, &pos, &r, fault)) || r.end)
+			return e;
+		if (failed(e = show_record(c, in, &r)))
+			return e;
+	}
+}
+
 static struct err explain(const struct log_input *in, struct evlog_fault *fault)
 {
 	const struct evlog_check_options o = { .confidential = in->confidential };
@@ -101,7 +140,7 @@ static struct err explain(const struct log_input *in, struct evlog_fault *fault)
 	}
 	evlog_check_end(&check);
 	show_findings(&c, &check, found);
-	return ERR(E_OK);
+	return explain_userspace(&c, in, fault);
 }
 
 int verb_explain(void *ctx, int argc, char **argv)
@@ -121,6 +160,6 @@ int verb_explain(void *ctx, int argc, char **argv)
 	e = log_input_read(pos[0], &options, &in, &fault);
 	if (!failed(e))
 		e = explain(&in, &fault);
-	buf_free(&in.raw);
+	log_input_done(&in);
 	return failed(e) ? log_refused(e, &fault) : printed();
 }

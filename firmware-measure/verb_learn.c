@@ -13,12 +13,14 @@
 #define LIMIT_MEASURER (64 * MIB)
 
 static struct learn_options {
-	struct opt_list ima, lines;
+	struct opt_list ima, lines, userspace;
 	const char *bank, *accept, *measurer;
 } options = { .bank = "sha256" };
 
 static const struct opt opts[] = {
 	{ "ima", OPT_LIST, &options.ima, "LIST", "an IMA list of such a host; may repeat", 0 },
+	{ "userspace", OPT_LIST, &options.userspace, "FILE",
+	  "systemd's log of such a host (tpm2-measure.log); may repeat", 0 },
 	{ "command-line", OPT_LIST, &options.lines, "TEXT",
 	  "a kernel command line, for logs that hold its digest only (UKI); may repeat", 0 },
 	{ "measurer", OPT_STRING, &options.measurer, "FILE",
@@ -70,6 +72,21 @@ static struct err learn_logs(struct learn_firmware *l, char **paths, int n, cons
 		*ret_path = paths[i];
 		if (failed(e = read_named(paths[i], &raw, why)) ||
 		    failed(e = learn_firmware_log(l, buf_bytes(&raw), why)))
+			return e;
+	}
+	return ERR(E_OK);
+}
+
+static struct err learn_userspace(struct learn_firmware *l, const char **ret_path, struct reason *why)
+{
+	struct err e;
+
+	for (size_t i = 0; i < options.userspace.n; i++) {
+		cleanup_buf struct buf raw = BUF_INIT(LIMIT_EVLOG);
+
+		*ret_path = options.userspace.v[i];
+		if (failed(e = read_named(options.userspace.v[i], &raw, why)) ||
+		    failed(e = learn_firmware_userspace(l, buf_bytes(&raw), why)))
 			return e;
 	}
 	return ERR(E_OK);
@@ -161,7 +178,8 @@ static int learn(enum digest_id bank, uint32_t accepted, char **paths, int n)
 
 	if (failed(e = learn_firmware_init(&f, bank, accepted)) || failed(e = learn_ima_init(&m)) ||
 	    failed(e = learn_firmware_lines(&f, options.lines.n, options.lines.v)) ||
-	    failed(e = learn_logs(&f, paths, n, &path, &why)) || failed(e = learn_lists(&m, &path, &why))) {
+	    failed(e = learn_logs(&f, paths, n, &path, &why)) || failed(e = learn_userspace(&f, &path, &why)) ||
+	    failed(e = learn_lists(&m, &path, &why))) {
 		reason_set(&named, "%s: %s", log_quote(bytes_str(path)), why.text[0] != '\0' ? why.text : err_text(e));
 		return refused(e, &named);
 	}

@@ -11,18 +11,39 @@ static struct log_options options;
 static const struct opt opts[] = {
 	{ "bank", OPT_STRING, &options.bank, "BANK", "only this bank (default: all, findings in the best)", 0 },
 	{ "cc", OPT_FLAG, &options.cc, NULL, "a confidential VM's log (CCEL), whose registers are no PCRs", 0 },
+	{ "userspace", OPT_STRING, &options.userspace, "FILE", "systemd's log of the same boot (tpm2-measure.log)", 0 },
 };
 
 /* What is said about a log. */
 struct report {
 	struct log_input in;
-	size_t n_events;
+	size_t n_events, n_records; /* of the firmware, of systemd */
 	struct replay replay[N_DIGESTS]; /* of the banks in shown */
 	uint32_t shown;
 	struct evlog_finding *findings;
 	size_t n_findings;
 	enum evlog_secure_boot secure_boot;
 };
+
+/* systemd measured after the firmware, so its records go on with every replay. */
+static struct err go_on(struct report *r, struct evlog_fault *fault)
+{
+	cleanup_userlog_record struct userlog_record rec = { 0 };
+	struct userlog_pos pos = { 0 };
+	struct err e;
+
+	for (;;) {
+		if (failed(e = log_next_record(&r->in, &pos, &rec, fault)))
+			return e;
+		if (rec.end)
+			break;
+		for (unsigned id = 0; id < N_DIGESTS; id++)
+			if ((r->shown >> id & 1) != 0 && failed(e = userlog_replay(&rec, &r->replay[id])))
+				return e;
+	}
+	r->n_records = pos.index;
+	return ERR(E_OK);
+}
 
 static struct err measure(struct report *r, struct evlog_fault *fault)
 {
@@ -38,6 +59,8 @@ static struct err measure(struct report *r, struct evlog_fault *fault)
 		r->shown |= 1U << id;
 	}
 	r->n_events = r->replay[r->in.bank].n_events;
+	if (failed(e = go_on(r, fault)))
+		return e;
 	return evlog_check(&r->in.log, r->in.bank, &o, MAX_FINDINGS, r->findings, &r->n_findings, &r->secure_boot,
 			   fault);
 }
@@ -119,6 +142,47 @@ static struct err put_findings(const struct report *r, json_t *o)
 	return json_put_int(o, "n_findings", (int64_t)r->n_findings);
 }
 
+static struct err put_text_or_null(json_t *o, const char *key, struct bytes text)
+{
+	return text.n > 0 ? json_put_text(o, key, text) : json_put(o, key, json_null());
+}
+
+static struct err put_record(const struct report *r, const struct userlog_record *rec, json_t *list)
+{
+	cleanup_json json_t *o = NULL;
+	bool nv = rec->pcr == EVLOG_NO_PCR, verified;
+	struct err e;
+
+	if (failed(e = userlog_verify(rec, r->in.bank, &verified)) || failed(e = json_new_object(&o)) ||
+	    failed(e = json_put_int(o, nv ? "nv_index" : "pcr", nv ? rec->nv_index : rec->pcr)) ||
+	    failed(e = put_text_or_null(o, "content_type", rec->content_type)) ||
+	    failed(e = put_text_or_null(o, "type", rec->type)) ||
+	    failed(e = put_text_or_null(o, "string", rec->string)) ||
+	    failed(e = json_put_bool(o, "verified", verified)))
+		return e;
+	return ERR(json_array_append(list, o) == 0 ? E_OK : E_LOCAL_MEMORY);
+}
+
+static struct err put_records(const struct report *r, json_t *o)
+{
+	cleanup_userlog_record struct userlog_record rec = { 0 };
+	cleanup_json json_t *list = json_array();
+	struct userlog_pos pos = { 0 };
+	struct evlog_fault fault = { 0 };
+	struct err e;
+
+	if (options.userspace == NULL)
+		return ERR(E_OK);
+	for (;;) {
+		if (failed(e = log_next_record(&r->in, &pos, &rec, &fault)))
+			return e;
+		if (rec.end)
+			return json_put(o, "userspace", json_incref(list));
+		if (failed(e = put_record(r, &rec, list)))
+			return e;
+	}
+}
+
 static struct err report_json(const struct report *r)
 {
 	const struct replay *first = &r->replay[r->in.bank];
@@ -137,7 +201,7 @@ static struct err report_json(const struct report *r)
 					? json_null()
 					: json_boolean(r->secure_boot == EVLOG_SECURE_BOOT_ON))) ||
 	    failed(e = json_put_int(o, "padding", (int64_t)(r->in.log.raw.n - r->in.log.pad_off))) ||
-	    failed(e = put_findings(r, o)))
+	    failed(e = put_findings(r, o)) || failed(e = put_records(r, o)))
 		return e;
 	return print_json(o);
 }
@@ -166,6 +230,8 @@ static struct err report_text(const struct report *r)
 
 	(void)printf("format       %s\nevents       %zu\nsecure boot  %s\n",
 		     r->in.log.format == EVLOG_AGILE ? "crypto-agile" : "SHA-1", r->n_events, words[r->secure_boot]);
+	if (options.userspace != NULL)
+		(void)printf("userspace    %zu records\n", r->n_records);
 	if (first->startup_locality >= 0)
 		(void)printf("locality     %d\n", first->startup_locality);
 	if (first->hcrtm)
@@ -208,6 +274,6 @@ int verb_log(void *ctx, int argc, char **argv)
 	status = failed(e) ? log_refused(e, &fault) : -1;
 	if (status < 0 && failed(e = common.json ? report_json(r) : report_text(r)))
 		status = log_refused(e, &fault);
-	buf_free(&r->in.raw);
+	log_input_done(&r->in);
 	return status >= 0 ? status : printed();
 }

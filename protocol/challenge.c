@@ -86,6 +86,8 @@ struct err challenge_encode(const struct challenge *m, struct buf *ret)
 	    failed(e = put_known(o, m)) ||
 	    failed(e = json_put_bool(o, "firmware_log", m->firmware_log)))
 		return e;
+	if (m->userspace_log && failed(e = json_put_bool(o, "userspace_log", true)))
+		return e;
 	if (m->wants_ima && failed(e = json_put_int(o, "ima_offset", (int64_t)m->ima_offset)))
 		return e;
 	return json_write(o, ret);
@@ -192,6 +194,8 @@ static struct err get_challenge(struct jobj *o, struct challenge *m)
 	    failed(e = jobj_bool(o, "boot_known", &m->boot_known)) ||
 	    failed(e = get_known(o, m)) ||
 	    failed(e = jobj_bool(o, "firmware_log", &m->firmware_log)))
+		return e;
+	if (jobj_has(o, "userspace_log") && failed(e = jobj_bool(o, "userspace_log", &m->userspace_log)))
 		return e;
 	m->wants_ima = jobj_has(o, "ima_offset");
 	if (m->wants_ima && failed(e = jobj_u64(o, "ima_offset", INT64_MAX, &m->ima_offset)))

@@ -18,6 +18,7 @@ enum {
 	EVIDENCE_FIRMWARE_LOG,
 	EVIDENCE_IMA,
 	EVIDENCE_COMMAND_LINE,
+	EVIDENCE_USERSPACE_LOG,
 };
 enum {
 	KEY_PUBLIC = 1,
@@ -205,7 +206,9 @@ static struct err rd_platform_logs(struct cbor_rd *r, struct cbor_map *m, struct
 	    failed(e = cbor_rd_key_opt(r, m, EVIDENCE_IMA, &ev->has_ima)) ||
 	    (ev->has_ima && failed(e = rd_log(r, LIMIT_IMA_PART, &ev->ima))) ||
 	    failed(e = cbor_rd_key_opt(r, m, EVIDENCE_COMMAND_LINE, &ev->has_command_line)) ||
-	    (ev->has_command_line && failed(e = rd_some(r, LIMIT_COMMAND_LINE, &ev->command_line))))
+	    (ev->has_command_line && failed(e = rd_some(r, LIMIT_COMMAND_LINE, &ev->command_line))) ||
+	    failed(e = cbor_rd_key_opt(r, m, EVIDENCE_USERSPACE_LOG, &ev->has_userspace_log)) ||
+	    (ev->has_userspace_log && failed(e = rd_some(r, LIMIT_USERSPACE_LOG, &ev->userspace_log))))
 		return e;
 	return ev->has_command_line && !ev->has_firmware_log ? ERR(E_PEER_MISSING) : ERR(E_OK);
 }
@@ -318,16 +321,20 @@ static struct err wr_platform_logs(struct buf *b, const struct evidence *ev)
 		return e;
 	if (ev->has_ima && (failed(e = cbor_wr_uint(b, EVIDENCE_IMA)) || failed(e = cbor_wr_bytes(b, ev->ima))))
 		return e;
-	if (!ev->has_command_line)
-		return ERR(E_OK);
-	if (failed(e = cbor_wr_uint(b, EVIDENCE_COMMAND_LINE)))
+	if (ev->has_command_line && (failed(e = cbor_wr_uint(b, EVIDENCE_COMMAND_LINE)) ||
+				     failed(e = cbor_wr_bytes(b, ev->command_line))))
 		return e;
-	return cbor_wr_bytes(b, ev->command_line);
+	if (!ev->has_userspace_log)
+		return ERR(E_OK);
+	if (failed(e = cbor_wr_uint(b, EVIDENCE_USERSPACE_LOG)))
+		return e;
+	return cbor_wr_bytes(b, ev->userspace_log);
 }
 
 struct err evidence_encode(const struct evidence *ev, struct buf *ret)
 {
-	size_t n_optional = (size_t)ev->has_boot + ev->has_firmware_log + ev->has_ima + ev->has_command_line;
+	size_t n_optional = (size_t)ev->has_boot + ev->has_firmware_log + ev->has_ima + ev->has_command_line +
+			    ev->has_userspace_log;
 	cleanup_buf struct buf b = BUF_INIT(LIMIT_EVIDENCE);
 	struct err e;
 

@@ -73,6 +73,8 @@ struct evidence {
 	struct bytes firmware_log; /* whole, as the firmware left it; 1..LIMIT_FIRMWARE_LOG bytes */
 	bool has_command_line;     /* only beside a firmware log */
 	struct bytes command_line; /* as the kernel runs; only digests in that log cover it; 1..LIMIT_COMMAND_LINE bytes */
+	bool has_userspace_log;
+	struct bytes userspace_log; /* systemd's, from its first record on; a longer one is cut to LIMIT_USERSPACE_LOG */
 	bool has_ima;
 	struct bytes ima;          /* list of the kernel from claims.ima_offset on, in its binary form; at most LIMIT_IMA_PART */
 	size_t n_keys;             /* new workload keys */

@@ -79,7 +79,7 @@ must_check struct err enrol_reply_decode(struct bytes in, struct enrol_reply *re
 
 /*
  * POST /v1/challenge: {"host","boot"}; answer {"nonce","issuer","bank","pcrs":[...],"log_offset","log_records",
- * "log_pcr","boot_known","keys_known":[...],"firmware_log","ima_offset"?}.
+ * "log_pcr","boot_known","keys_known":[...],"firmware_log","userspace_log"?,"ima_offset"?}.
  */
 struct challenge_request {
 	char host_id[HOST_ID_LEN + 1];
@@ -96,6 +96,7 @@ struct challenge {
 	struct digest log_pcr;             /* none at offset 0 */
 	bool boot_known;                   /* false: send the certified null primary */
 	bool firmware_log;                 /* true: send it */
+	bool userspace_log;                /* the same of systemd's */
 	bool wants_ima;                    /* send the IMA list from ima_offset on, as much of it as may be sent at once */
 	uint64_t ima_offset;               /* bytes of it that the verifier has replayed */
 	size_t n_known;                    /* instances whose key it holds; of others send the key */

@@ -69,7 +69,12 @@ static void bench_firmware(void)
 	must_ok(replay_log(&log, bank, &r, NULL), why);
 	must(r.n_events == N_EVENTS);
 	in = (struct firmware_input){
-		d->profile.firmware, MEASURER_UNATTESTED, bank, buf_bytes(&l.b), 0xffffff, r.pcr, BYTES_NONE
+		.rules = d->profile.firmware,
+		.measurer = MEASURER_UNATTESTED,
+		.bank = bank,
+		.log = buf_bytes(&l.b),
+		.pcr_mask = 0xffffff,
+		.pcr = r.pcr,
 	};
 	for (size_t i = 0; i < RUNS; i++) {
 		double t = now_s();

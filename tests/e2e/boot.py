@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A measured boot without a machine: writes the firmware log and the IMA list, and extends a software TPM as they say.
+"""A measured boot without a machine: writes the firmware log, systemd's and the IMA list, and extends a software TPM as they say.
 
 Everything is written here a second time and independently of firmware-measure/. Only the SHA-256 bank is measured.
 
-Source: TCG PC Client Platform Firmware Profile 1.06, 10; UEFI 2.10, 32.4.1; Linux Documentation/security/IMA-templates.rst."""
+Source: TCG PC Client Platform Firmware Profile 1.06, 10; UEFI 2.10, 32.4.1; Linux Documentation/security/IMA-templates.rst;
+systemd's TPM2_PCR_MEASUREMENTS and systemd-pcrextend(8)."""
 import hashlib
+import hmac
+import json
 import struct
 import uuid
 
@@ -96,6 +99,7 @@ class Boot:
 				t.extend(pcr, digest)
 			aggregate = sha256(*t.pcrs(SHA256, 0x3ff))
 		self.ima, self.n_measured = b"", 0
+		self.userspace = b""
 		self.run(tpm_socket, [("boot_aggregate", aggregate)], hashed=True)
 		self.run(tpm_socket, self.files)
 
@@ -123,7 +127,20 @@ class Boot:
 		with Tpm(tpm_socket) as t:
 			t.extend(IMA_PCR, b"\xff" * 32)
 
-	def write(self, log_path, ima_path):
-		for path, data in ((log_path, self.log), (ima_path, self.ima)):
+	def systemd(self, tpm_socket, pcr, kind, text, key=None):
+		"""systemd measures a text, or with a key a keyed hash of it, and appends a record."""
+		digest = sha256(text.encode()) if key is None else hmac.new(key, text.encode(), hashlib.sha256).digest()
+		self.note(pcr, kind, text, digest)
+		with Tpm(tpm_socket) as t:
+			t.extend(pcr, digest)
+
+	def note(self, pcr, kind, text, digest):
+		record = {"pcr": pcr, "digests": [{"hashAlg": "sha256", "digest": digest.hex()}], "content_type": "systemd",
+			  "content": {"string": text, "bootId": "71b6a2ba5b134f9ea2f9a4a67e4a0e0e", "timestamp": 1234567,
+				      "eventType": kind}}
+		self.userspace += b"\x1e" + json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+	def write(self, log_path, ima_path, userspace_path):
+		for path, data in ((log_path, self.log), (ima_path, self.ima), (userspace_path, self.userspace)):
 			with open(path, "wb") as f:
 				f.write(data)

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Platforms judged by what was measured: the firmware log and the IMA list against rules of an operator.
+"""Platforms judged by what was measured: the firmware log, systemd's and the IMA list against rules of an operator.
 
-The machine is a software TPM that is booted by boot.py, which writes both logs; the real boot is in measured-boot."""
+The machine is a software TPM that is booted by boot.py, which writes the logs; the real boot is in measured-boot."""
+import concurrent.futures
+import fcntl
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -14,6 +17,7 @@ sys.dont_write_bytecode = True
 import lab as L
 from boot import Boot, EV_APPLICATION, EV_IPL, EV_SEPARATOR
 from lab import check, equal
+from tpm import Tpm
 from wire import sha256
 
 H = 0
@@ -49,9 +53,9 @@ def setup(lab):
 	lab.trust()
 	lab.boot = Boot()
 	lab.boot.measure(lab.tpm_socket(H))
-	lab.logs = (lab.path("firmware.log"), lab.path("ima.list"))
+	lab.logs = (lab.path("firmware.log"), lab.path("ima.list"), lab.path("tpm2-measure.log"))
 	lab.boot.write(*lab.logs)
-	lab.h = lab.host(H, "--firmware-log", lab.logs[0], "--ima-list", lab.logs[1])
+	lab.h = lab.host(H, "--firmware-log", lab.logs[0], "--ima-list", lab.logs[1], "--userspace-log", lab.logs[2])
 	lab.h.enrol()
 	lab.h.approve("web-1")
 	approve(lab, profile(lab.boot))
@@ -222,7 +226,6 @@ def test_E7_log_that_was_edited(lab):
 
 
 def test_E7_register_extended_after_the_boot(lab):
-	from tpm import Tpm
 	with Tpm(lab.tpm_socket(H)) as t:
 		t.extend(7, sha256(b"later"))
 	refused_by(lab, "E7", "moved")
@@ -243,6 +246,161 @@ def test_no_log_at_all(lab):
 	equal(r["state"], "FAILED", "state")
 	os.rename(lab.logs[0] + ".away", lab.logs[0])
 	accepted(lab)
+
+
+# ---- systemd
+
+KEY = b"key of a volume"
+
+
+def approve_systemd(lab):
+	"""Also what systemd measures: phases by their names, the machine by its id, the volume by the digest."""
+	rules = profile(Boot())
+	volume = hmac.new(KEY, b"cryptsetup:root", hashlib.sha256).hexdigest()
+	rules["firmware"]["pcrs"] += [11, 15]
+	rules["firmware"]["userspace"] = [
+		{"pcr": 11, "strings": ["enter-initrd", "leave-initrd", "sysinit", "ready"]},
+		{"pcr": 15, "strings": ["machine-id:*"], "digests": [volume]}]
+	lab.withdraw("platform", "plat")
+	approve(lab, rules)
+
+
+def systemd_boot(lab, phases=("enter-initrd", "leave-initrd")):
+	boot = reboot(lab)
+	sock = lab.tpm_socket(H)
+	boot.systemd(sock, 15, "volume-key", "cryptsetup:root", KEY)
+	for phase in phases:
+		boot.systemd(sock, 11, "phase", phase)
+	boot.systemd(sock, 15, "machine-id", "machine-id:0123456789abcdef0123456789abcdef")
+	boot.write(*lab.logs)
+	return boot
+
+
+def without_systemd(lab):
+	lab.withdraw("platform", "plat")
+	approve(lab, profile(Boot()))
+	back(lab)
+
+
+def test_systemd_phases_go_on(lab):
+	"""Phases that come while the host runs are explained by systemd's log alone; a token lives through them."""
+	approve_systemd(lab)
+	boot = systemd_boot(lab)
+	accepted(lab)
+	explained = lab.explain(lab.h.id)
+	equal(explained["coverage"]["firmware"]["decided"]["firmware.userspace"], 4, "records that rules decided")
+	check({11, 15} <= set(explained["compared"]), "compared: %r" % explained["compared"])
+	os.rename(lab.logs[0], lab.logs[0] + ".away")
+	for phase in ("sysinit", "ready"):
+		boot.systemd(lab.tpm_socket(H), 11, "phase", phase)
+		boot.write(*(lab.logs[0] + ".away",) + lab.logs[1:])
+		accepted(lab)
+	os.rename(lab.logs[0] + ".away", lab.logs[0])
+	boot.systemd(lab.tpm_socket(H), 11, "phase", "evil")
+	boot.write(*lab.logs)
+	refused_by(lab, "P-profile", "systemd, record 6, PCR 11, phase", "evil")
+	without_systemd(lab)
+
+
+def test_E2_string_of_systemd_that_was_not_measured(lab):
+	"""The register is explained; a string that its digest does not cover approves nothing."""
+	approve_systemd(lab)
+	boot = systemd_boot(lab)
+	with Tpm(lab.tpm_socket(H)) as t:
+		t.extend(11, sha256(b"evil"))
+	boot.note(11, "phase", "ready", sha256(b"evil"))
+	boot.write(*lab.logs)
+	refused_by(lab, "P-profile", sha256(b"evil").hex()[:32])
+	without_systemd(lab)
+
+
+def test_I3_log_of_systemd_longer_than_the_quote(lab):
+	"""What systemd measures between quote and log does no harm and is not believed, and a record that is being written neither."""
+	approve_systemd(lab)
+	boot = systemd_boot(lab)
+	boot.note(11, "phase", "evil", sha256(b"evil"))
+	boot.userspace = boot.userspace[:-20]
+	boot.write(*lab.logs)
+	accepted(lab)
+	without_systemd(lab)
+
+
+def test_E7_log_of_systemd_that_lacks_a_record(lab):
+	approve_systemd(lab)
+	boot = systemd_boot(lab)
+	records = boot.userspace.split(b"\x1e")
+	boot.userspace = b"\x1e".join(r for r in records if b"leave-initrd" not in r)
+	boot.write(*lab.logs)
+	refused_by(lab, "E7", "PCR 11", "does not explain")
+	without_systemd(lab)
+
+
+def test_E7_no_log_of_systemd(lab):
+	approve_systemd(lab)
+	systemd_boot(lab)
+	os.unlink(lab.logs[2])
+	refused_by(lab, "E7", "PCR 11")
+	without_systemd(lab)
+
+
+def test_P1_systemd_measured_nothing(lab):
+	"""Rules over what systemd measures, and it measured nothing: nothing would be compared in its registers."""
+	approve_systemd(lab)
+	reboot(lab)
+	refused_by(lab, "P6", "PCR 11")
+	without_systemd(lab)
+
+
+def test_other_volume_key(lab):
+	approve_systemd(lab)
+	boot = systemd_boot(lab)
+	boot.systemd(lab.tpm_socket(H), 15, "volume-key", "cryptsetup:root", b"another key")
+	boot.write(*lab.logs)
+	refused_by(lab, "P-profile", "PCR 15, volume-key", "the log calls it cryptsetup:root")
+	without_systemd(lab)
+
+
+def test_systemd_learned(lab):
+	"""firmware-measure learn writes the rules of a boot, and they approve it."""
+	systemd_boot(lab)
+	p = lab.run(lab.program("FIRMWARE_MEASURE"), "learn", "--userspace", lab.logs[2], "--ima", lab.logs[1], lab.logs[0])
+	rules = dict(json.loads(p.stdout), measurer={"ima": hexed(b"measurer 1")})
+	equal([sorted(r) for r in rules["firmware"]["userspace"]], [["pcr", "strings"], ["digests", "pcr", "strings"]], "rules")
+	lab.withdraw("platform", "plat")
+	approve(lab, rules)
+	accepted(lab)
+	without_systemd(lab)
+
+
+def test_systemd_writes_while_the_host_attests(lab):
+	"""The log is read under a lock: a writer that has extended and not yet appended is waited for."""
+	approve_systemd(lab)
+	boot = systemd_boot(lab)
+	with open(lab.logs[2], "ab") as log:
+		fcntl.flock(log, fcntl.LOCK_EX)
+		before = boot.userspace
+		boot.systemd(lab.tpm_socket(H), 11, "phase", "sysinit")
+		with concurrent.futures.ThreadPoolExecutor(1) as pool:
+			attest = pool.submit(accepted, lab)
+			L.wait_for("assay-attest waits for the lock", lambda: lock_is_wanted(lab.logs[2]))
+			log.write(boot.userspace[len(before):])
+			log.flush()
+			fcntl.flock(log, fcntl.LOCK_UN)
+			attest.result()
+	without_systemd(lab)
+
+
+def lock_is_wanted(path):
+	"""Whether another process than this one has the file open."""
+	for pid in os.listdir("/proc"):
+		if not pid.isdigit() or int(pid) == os.getpid():
+			continue
+		try:
+			if any(os.readlink("/proc/%s/fd/%s" % (pid, fd)) == path for fd in os.listdir("/proc/%s/fd" % pid)):
+				return True
+		except OSError:
+			pass
+	return False
 
 
 # ---- IMA

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A platform document and what it judges: the predicate as JSON text, a NUL,
- * one byte, then a firmware log or, after 'I', an IMA list.
+ * one byte, then a firmware log or, after 'I', an IMA list or, after 'U', the
+ * log of systemd behind a firmware log that left the registers at zero.
  */
 #include <string.h>
 
-#include "firmware-measure/replay.h"
+#include "firmware-measure/userlog.h"
 #include "tests/fuzz/fuzz.h"
 #include "verifier/appraise/document.h"
 #include "verifier/appraise/platform_firmware.h"
@@ -30,7 +31,11 @@ static void judge_firmware(const struct document *d, struct bytes raw)
 {
 	static struct firmware_judgement j, other;
 	struct firmware_input in = {
-		d->profile.firmware, d->profile.measurer, d->bank, raw, 0xffffff, NULL, BYTES_NONE
+		.rules = d->profile.firmware,
+		.measurer = d->profile.measurer,
+		.bank = d->bank,
+		.log = raw,
+		.pcr_mask = 0xffffff,
 	};
 	struct digest quoted[LIMIT_PCRS];
 	struct evlog log;
@@ -63,6 +68,55 @@ static void judge_firmware(const struct document *d, struct bytes raw)
 		fuzz_must(!failed(platform_firmware_judge(&in, &other)));
 		quoted[pcr].v[0] ^= 1;
 		fuzz_must(other.passed == ((d->profile.firmware->pcr_mask >> pcr & 1) == 0));
+	}
+}
+
+/* Registers as the readable records leave them. */
+static void replay_userspace(enum digest_id bank, struct bytes raw, struct digest *quoted)
+{
+	cleanup_userlog_record struct userlog_record r = { 0 };
+	struct replay at = { .bank = bank, .complete = true };
+	struct userlog_pos pos = { 0 };
+
+	(void)memcpy(at.pcr, quoted, sizeof(at.pcr));
+	while (!failed(userlog_next(raw, &pos, &r, NULL)) && !r.end)
+		fuzz_must(!failed(userlog_replay(&r, &at)));
+	(void)memcpy(quoted, at.pcr, sizeof(at.pcr));
+}
+
+static void judge_userspace(const struct document *d, struct bytes raw)
+{
+	static struct firmware_judgement j, other;
+	struct firmware_base base = { .mask = d->profile.firmware->pcr_mask };
+	struct digest quoted[LIMIT_PCRS];
+	const struct firmware_input in = {
+		.rules = d->profile.firmware,
+		.measurer = d->profile.measurer,
+		.bank = d->bank,
+		.pcr_mask = 0xffffff,
+		.pcr = quoted,
+		.userspace = raw,
+		.base = &base,
+		.compared_before = base.mask,
+	};
+	size_t n;
+
+	for (size_t i = 0; i < LIMIT_PCRS; i++)
+		quoted[i] = base.pcr[i] = (struct digest){ .n = (uint8_t)digest_alg(d->bank)->size };
+	replay_userspace(d->bank, raw, quoted);
+	fuzz_must(!failed(platform_firmware_judge(&in, &j)));
+	fuzz_must(j.from_base && j.passed == (j.n_failures == 0));
+	n = j.n_undecided + j.n_ignored + j.decided[FIRMWARE_RULE_USERSPACE];
+	fuzz_must(n == j.n_events);
+	if (!j.passed)
+		return;
+	fuzz_must(j.decided[FIRMWARE_RULE_USERSPACE] > 0 && j.compared_mask == base.mask);
+	/* What is sent behind the quoted state counts for nothing; each register that is compared counts. */
+	for (uint32_t pcr = 0; pcr < LIMIT_PCRS; pcr++) {
+		quoted[pcr].v[0] ^= 1;
+		fuzz_must(!failed(platform_firmware_judge(&in, &other)));
+		quoted[pcr].v[0] ^= 1;
+		fuzz_must(other.passed == ((base.mask >> pcr & 1) == 0));
 	}
 }
 
@@ -123,7 +177,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	if (data[at + 1] == 'I' && d->profile.ima != NULL && d->profile.ima->n_allowlists == 0)
 		judge_ima(d, rest);
-	else if (data[at + 1] != 'I' && d->profile.firmware != NULL)
+	else if (data[at + 1] == 'U' && d->profile.firmware != NULL && d->profile.firmware->n_userspace > 0)
+		judge_userspace(d, rest);
+	else if (data[at + 1] != 'I' && data[at + 1] != 'U' && d->profile.firmware != NULL)
 		judge_firmware(d, rest);
 	return 0;
 }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/lab_boot.h"
 #include "tests/support/lab_check.h"
 
 
@@ -266,6 +267,118 @@ static void test_each_entry_of_the_log(void **state)
 	}
 }
 
+/* ---- Logs of the boot. Their bits are free where no digest of the quoted bank covers them: these, by name. */
+
+static struct lab *measured(void)
+{
+	struct lab *l = lab_new(SOFTTPM_AK_P256);
+
+	lab_boot_measure(l);
+	lab_boot_approve(l);
+	lab_challenge(l);
+	lab_evidence(l, NULL);
+	return l;
+}
+
+/* Where the userspace log lies in the evidence: it is the last member. */
+static size_t userspace_at(const struct lab *l)
+{
+	return l->evidence.n - l->userspace_log.n;
+}
+
+/* Marks what lies between two words, the words included, each time that they stand in the log. */
+static void mark(const struct buf *log, const char *from, const char *to, bool *may)
+{
+	const char *at = (const char *)log->p, *end = at + log->n;
+
+	for (;;) {
+		const char *a = memmem(at, (size_t)(end - at), from, strlen(from)), *b;
+
+		if (a == NULL)
+			return;
+		b = memmem(a, (size_t)(end - a), to, strlen(to));
+		assert_non_null(b);
+		b += strlen(to);
+		for (const char *p = a; p < b; p++)
+			may[p - (const char *)log->p] = true;
+		at = b;
+	}
+}
+
+static void test_each_bit_of_the_userspace_log(void **state)
+{
+	cleanup_lab struct lab *l = measured();
+	const size_t n = l->userspace_log.n, off = userspace_at(l);
+	cleanup_free bool *may = calloc(n, sizeof(*may));
+	size_t n_free = 0;
+
+	(void)state;
+	assert_non_null(may);
+	print_message("# free: bootId, timestamp, eventType (no digest covers them), digests of SHA-1 (not quoted), "
+		      "capital letters in hex\n");
+	mark(&l->userspace_log, "\"bootId\"", "}}", may);
+	mark(&l->userspace_log, "{\"hashAlg\":\"sha1\"", "\"}", may);
+	assert_string_equal(outcome(l), "");
+	for (size_t i = 0; i < 8 * n; i++) {
+		uint8_t *at = &l->evidence.p[off + i / 8];
+		bool passed;
+
+		*at ^= (uint8_t)(1u << i % 8);
+		passed = outcome(l)[0] == '\0' && !(*at >= 'A' && *at <= 'F');
+		*at ^= (uint8_t)(1u << i % 8);
+		if (passed && !may[i / 8])
+			fail_msg("bit %zu of byte %zu is free: %.40s", i % 8, i / 8, (char *)l->userspace_log.p + i / 8);
+		n_free += passed;
+	}
+	assert_true(n_free > 0);
+}
+
+static void test_each_length_of_the_userspace_log(void **state)
+{
+	cleanup_lab struct lab *l = measured();
+	cleanup_buf struct buf log = BUF_INIT(LIMIT_USERSPACE_LOG);
+
+	(void)state;
+	buf_move(&log, &l->userspace_log);
+	l->userspace_log.max = LIMIT_USERSPACE_LOG;
+	for (size_t cut = 0; cut <= log.n; cut++) {
+		buf_clear(&l->userspace_log);
+		assert_false(failed(buf_add(&l->userspace_log, BYTES(log.p, cut))));
+		lab_challenge(l);
+		lab_evidence(l, NULL);
+		assert_string_equal(outcome(l), cut < log.n ? "E7" : "");
+	}
+}
+
+/* Two records, in each order and each twice: only what systemd did explains the register. */
+static void test_records_of_the_userspace_log(void **state)
+{
+	static const unsigned orders[][3] = { { 1, 0, 2 }, { 0, 0, 1 }, { 0, 1, 1 }, { 1, 1, 0 }, { 1, 0, 1 } };
+	cleanup_lab struct lab *l = measured();
+	cleanup_buf struct buf log = BUF_INIT(LIMIT_USERSPACE_LOG);
+	struct bytes part[3] = { 0 };
+	const uint8_t *second;
+
+	(void)state;
+	buf_move(&log, &l->userspace_log);
+	l->userspace_log.max = LIMIT_USERSPACE_LOG;
+	second = memchr(log.p + 1, 0x1e, log.n - 1);
+	assert_non_null(second);
+	part[0] = BYTES(log.p, (size_t)(second - log.p));
+	part[1] = BYTES(second, log.n - part[0].n);
+	for (size_t i = 0; i < array_len(orders); i++) {
+		/* The exact prefix counts: a repetition behind it is not looked at. */
+		bool good = orders[i][0] == 0 && orders[i][1] == 1;
+
+		buf_clear(&l->userspace_log);
+		for (size_t k = 0; k < 3; k++)
+			assert_false(failed(buf_add(&l->userspace_log, part[orders[i][k]])));
+		lab_challenge(l);
+		lab_evidence(l, NULL);
+		assert_string_equal(outcome(l), good ? "" : "E7");
+	}
+}
+
 /* ---- Q16: what the TPM signs, each bit, signed anew. */
 
 struct free_bits {
@@ -358,6 +471,9 @@ int main(void)
 		cmocka_unit_test(test_each_entry_of_evidence),
 		cmocka_unit_test(test_each_entry_of_claims),
 		cmocka_unit_test(test_each_entry_of_the_log),
+		cmocka_unit_test(test_each_bit_of_the_userspace_log),
+		cmocka_unit_test(test_each_length_of_the_userspace_log),
+		cmocka_unit_test(test_records_of_the_userspace_log),
 		cmocka_unit_test(test_Q16_quote),
 		cmocka_unit_test(test_Q16_null_primary),
 		cmocka_unit_test(test_Q16_workload_key),

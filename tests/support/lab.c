@@ -247,6 +247,7 @@ struct lab *lab_new(enum softtpm_template ak)
 	memset(l->nonce_key, 0x5a, sizeof(l->nonce_key));
 	buf_init(&l->log, MAX_BYTES);
 	buf_init(&l->firmware_log, MAX_BYTES);
+	buf_init(&l->userspace_log, MAX_BYTES);
 	buf_init(&l->ima, MAX_BYTES);
 	buf_init(&l->evidence, MAX_BYTES);
 	host_state_init(&l->state);
@@ -272,6 +273,7 @@ void lab_free(struct lab *l)
 	softtpm_free(l->tpm);
 	buf_free(&l->log);
 	buf_free(&l->firmware_log);
+	buf_free(&l->userspace_log);
 	buf_free(&l->ima);
 	buf_free(&l->evidence);
 	free(l->ev);
@@ -299,6 +301,7 @@ void lab_challenge(struct lab *l)
 	lab_boot_id(l, boot);
 	appraise_logs(l->reference, l->host->ek_sha256, l->now_s, &l->state, boot, &logs);
 	c->firmware_log = logs.firmware;
+	c->userspace_log = logs.userspace;
 	c->wants_ima = logs.ima;
 	c->ima_offset = logs.ima_offset;
 	reference_policy_digest(l->reference, policy);
@@ -465,6 +468,8 @@ void lab_evidence(struct lab *l, const struct lab_change *change)
 		ev->log.n = LIMIT_WORKLOAD_LOG;
 	ev->has_firmware_log = l->challenge.firmware_log && l->firmware_log.n > 0;
 	ev->firmware_log = buf_bytes(&l->firmware_log);
+	ev->has_userspace_log = l->challenge.userspace_log && l->userspace_log.n > 0;
+	ev->userspace_log = buf_bytes(&l->userspace_log);
 	ev->has_ima = l->challenge.wants_ima;
 	if (l->challenge.ima_offset < l->ima.n)
 		ev->ima = BYTES(l->ima.p + l->challenge.ima_offset, l->ima.n - (size_t)l->challenge.ima_offset);

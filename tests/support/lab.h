@@ -35,7 +35,7 @@ struct lab {
 	struct softtpm *tpm;
 	struct buf log;
 	uint64_t n_records;
-	struct buf firmware_log, ima; /* as the host has them; sent where the challenge asks */
+	struct buf firmware_log, userspace_log, ima; /* as the host has them; sent where the challenge asks */
 	size_t n_instances;
 	struct lab_instance instance[LAB_MAX_INSTANCES];
 	/* last challenge and evidence */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 static const uint8_t global_guid[] = { 0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11,
 				       0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c };
 static const uint8_t security_guid[] = { 0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45,
@@ -233,4 +235,29 @@ void logbuild_good(struct logbuild *l, struct logbuild_marks *ret_marks)
 	logbuild_add(l, 5, EV_EFI_ACTION, BYTES_LIT("Exit Boot Services Returned with Success"));
 	if (ret_marks != NULL)
 		*ret_marks = m;
+}
+
+void logbuild_userspace(struct buf *b, uint32_t pcr, const char *type, const char *text, struct bytes measured)
+{
+	static const enum digest_id banks[] = { DIGEST_SHA1, DIGEST_SHA256 };
+
+	fine(buf_addf(b, "\x1e{\"%s\":%u,\"digests\":[", pcr < LIMIT_PCRS ? "pcr" : "nv_index", pcr));
+	for (size_t i = 0; i < array_len(banks); i++) {
+		struct digest d;
+
+		fine(digest_one(banks[i], measured, &d));
+		fine(buf_addf(b, "%s{\"hashAlg\":\"%s\",\"digest\":\"", i > 0 ? "," : "", digest_alg(banks[i])->name));
+		fine(buf_add_hex(b, digest_bytes(&d)));
+		fine(buf_add_str(b, "\"}"));
+	}
+	fine(buf_add_str(b, "],\"content_type\":\"systemd\",\"content\":{"));
+	if (text != NULL)
+		fine(buf_addf(b, "\"string\":\"%s\",", text));
+	fine(buf_addf(b, "\"bootId\":\"71b6a2ba5b134f9ea2f9a4a67e4a0e0e\",\"timestamp\":1234567,\"eventType\":\"%s\"}}\n",
+		      type));
+}
+
+void logbuild_phase(struct buf *b, const char *text)
+{
+	logbuild_userspace(b, 11, "phase", text, bytes_str(text));
 }

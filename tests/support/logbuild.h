@@ -51,6 +51,14 @@ struct logbuild_marks {
 /* A whole boot that has no finding: SecureBoot on, shim and GRUB. marks may be NULL. */
 void logbuild_good(struct logbuild *l, struct logbuild_marks *ret_marks);
 
+/*
+ * A record as systemd appends it to its own log, with digests over measured in SHA-1 and SHA-256. text NULL: content
+ * without a string. A register above 23 is the number of an NV index.
+ */
+void logbuild_userspace(struct buf *b, uint32_t pcr, const char *type, const char *text, struct bytes measured);
+/* The same with the text itself measured. */
+void logbuild_phase(struct buf *b, const char *text);
+
 /* EFI_SIGNATURE_LIST of n SHA-256 hashes, each of 32 times the byte that follows first. */
 void logbuild_hash_list(struct buf *b, uint8_t first, size_t n);
 

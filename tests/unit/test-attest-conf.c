@@ -44,13 +44,14 @@ static void test_defaults(void **state)
 	assert_null(c.verifier_url);
 	assert_int_equal(c.tpm_timeout_s, 30);
 	assert_string_equal(c.firmware_log, "/sys/kernel/security/tpm0/binary_bios_measurements");
+	assert_string_equal(c.userspace_log, "/run/log/systemd/tpm2-measure.log");
 	assert_string_equal(c.ima_list, "/sys/kernel/security/ima/binary_runtime_measurements");
 	assert_int_equal(c.timeout_s, 30);
 }
 
 static const char whole[] =
 	"{\"verifier_url\":\"https://v\",\"ca_file\":\"/ca\",\"state_dir\":\"/s\",\"tcti\":\"swtpm\",\"ak\":\"rsa-2048\","
-	"\"ak_handle\":\"0x81010001\",\"ek\":\"ecc-p384\",\"firmware_log\":\"/fl\",\"ima_list\":\"/il\",\"ek_cert\":\"/e\",\"ek_chain\":[\"/c1\",\"/c2\"],\"endorsement_auth_file\":\"/ea\","
+	"\"ak_handle\":\"0x81010001\",\"ek\":\"ecc-p384\",\"firmware_log\":\"/fl\",\"userspace_log\":\"/ul\",\"ima_list\":\"/il\",\"ek_cert\":\"/e\",\"ek_chain\":[\"/c1\",\"/c2\"],\"endorsement_auth_file\":\"/ea\","
 	"\"owner_auth_file\":\"/oa\",\"user\":\"agent\",\"interval_s\":7,\"tpm_timeout_s\":6,\"timeout_s\":8,\"grace_s\":9,\"log_level\":\"debug\"}";
 
 static void test_file(void **state)
@@ -68,6 +69,7 @@ static void test_file(void **state)
 	assert_int_equal(c.ak_handle, 0x81010001);
 	assert_int_equal(c.ek, EK_ECC_P384);
 	assert_string_equal(c.firmware_log, "/fl");
+	assert_string_equal(c.userspace_log, "/ul");
 	assert_string_equal(c.ima_list, "/il");
 	assert_string_equal(c.ek_cert, "/e");
 	assert_int_equal(c.n_ek_chain, 2);
@@ -86,7 +88,7 @@ static void test_file(void **state)
 static void test_precedence(void **state)
 {
 	struct conf_flags f = { .verifier = "https://w", .ca = "/cb", .state_dir = "/t", .ak = "ecc-p256",
-				.ak_handle = "0x81010002", .ek = "ecc-p256", .firmware_log = "/gl", .ima_list = "/jl", .ek_cert = "/f", .ek_chain = { 1, { "/d" } },
+				.ak_handle = "0x81010002", .ek = "ecc-p256", .firmware_log = "/gl", .userspace_log = "/vl", .ima_list = "/jl", .ek_cert = "/f", .ek_chain = { 1, { "/d" } },
 				.endorsement_auth_file = "/eb", .owner_auth_file = "/ob", .user = "other",
 				.interval_s = 1, .tpm_timeout_s = 4, .timeout_s = 2, .grace_s = 3, .log_level = "info" };
 	cleanup_conf struct conf c = { 0 };
@@ -102,6 +104,7 @@ static void test_precedence(void **state)
 	assert_int_equal(c.ak_handle, 0x81010002);
 	assert_int_equal(c.ek, EK_ECC_P256);
 	assert_string_equal(c.firmware_log, "/gl");
+	assert_string_equal(c.userspace_log, "/vl");
 	assert_string_equal(c.ima_list, "/jl");
 	assert_string_equal(c.ek_cert, "/f");
 	assert_int_equal(c.n_ek_chain, 1);

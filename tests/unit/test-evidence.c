@@ -57,6 +57,8 @@ static void fill_evidence(struct evidence *ev, struct bytes encoded_claims)
 		.ima = BYTES_LIT("ima"),
 		.has_command_line = true,
 		.command_line = BYTES_LIT("quiet"),
+		.has_userspace_log = true,
+		.userspace_log = BYTES_LIT("userspace"),
 		.n_keys = 2,
 		.key = { key, key },
 	};
@@ -131,10 +133,11 @@ static void test_evidence_round_trip(void **state)
 	assert_bytes(ev->log, evidence.log);
 	assert_true(ev->has_boot);
 	assert_bytes(ev->boot.public_area, evidence.boot.public_area);
-	assert_true(ev->has_firmware_log && ev->has_ima && ev->has_command_line);
+	assert_true(ev->has_firmware_log && ev->has_ima && ev->has_command_line && ev->has_userspace_log);
 	assert_bytes(ev->firmware_log, evidence.firmware_log);
 	assert_bytes(ev->ima, evidence.ima);
 	assert_bytes(ev->command_line, evidence.command_line);
+	assert_bytes(ev->userspace_log, evidence.userspace_log);
 	assert_int_equal(ev->n_keys, 2);
 	assert_bytes(ev->key[1].attest, evidence.key[1].attest);
 	assert_bytes(ev->key[1].signature, evidence.key[1].signature);
@@ -475,9 +478,10 @@ static void test_X2_caps(void **state)
 	cleanup_free struct evidence *ev = malloc(sizeof(*ev));
 	cleanup_buf struct buf out = BUF_INIT(LIMIT_EVIDENCE + 1);
 	struct bytes *members[] = { &ev->claims,           &ev->quote,         &ev->signature,   &ev->log,
-				    &ev->boot.public_area, &ev->key[1].attest, &ev->command_line };
-	static const size_t caps[] = { LIMIT_CLAIMS, LIMIT_TPM2B, LIMIT_TPM2B,       LIMIT_WORKLOAD_LOG,
-				       LIMIT_TPM2B,  LIMIT_TPM2B, LIMIT_COMMAND_LINE };
+				    &ev->boot.public_area, &ev->key[1].attest, &ev->command_line,
+				    &ev->userspace_log };
+	static const size_t caps[] = { LIMIT_CLAIMS, LIMIT_TPM2B, LIMIT_TPM2B,        LIMIT_WORKLOAD_LOG,
+				       LIMIT_TPM2B,  LIMIT_TPM2B, LIMIT_COMMAND_LINE, LIMIT_USERSPACE_LOG };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(caps); i++) {
@@ -512,7 +516,8 @@ static void test_evidence_refused(void **state)
 				    &ev->key[1].signature,
 				    &ev->pcr[0],
 				    &ev->pcr[2],
-				    &ev->command_line };
+				    &ev->command_line,
+				    &ev->userspace_log };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(members); i++) {
@@ -597,7 +602,7 @@ static void test_X3_member_missing(void **state)
 		assert_code(decode_claims(buf_bytes(&out)), key == 11 ? E_OK : E_PEER_MISSING);
 	}
 	/* The command line, 10, says something about the firmware log, 8, and is not there without it. */
-	for (uint64_t key = 1; key <= 10; key++) {
+	for (uint64_t key = 1; key <= 11; key++) {
 		cleanup_buf struct buf out = BUF_INIT(LIMIT_EVIDENCE);
 
 		rewrite(buf_bytes(&evidence_bytes), key, 0, &out);
@@ -612,7 +617,7 @@ static void test_X3_unknown_member(void **state)
 	(void)state;
 	rewrite(buf_bytes(&claims_bytes), 0, 12, &out);
 	assert_err(decode_claims(buf_bytes(&out)), E_PEER_UNKNOWN_KEY);
-	rewrite(buf_bytes(&evidence_bytes), 0, 11, &ev);
+	rewrite(buf_bytes(&evidence_bytes), 0, 12, &ev);
 	assert_err(decode_evidence(buf_bytes(&ev)), E_PEER_UNKNOWN_KEY);
 }
 

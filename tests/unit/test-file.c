@@ -484,6 +484,32 @@ static void one_lock_at_a_time(void **state)
 	assert_err(file_lock(f->fd, "link", 1000, &second), E_LOCAL_IO);
 }
 
+static void read_while_nobody_writes(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT(100);
+	const struct folder *f = *state;
+	int writer = -1, reader;
+
+	assert_ok(file_lock(f->fd, "shared", 0, &writer));
+	assert_ok(fd_write_all(writer, BYTES_LIT("0123456789")));
+	assert_err(file_read_shared(f->fd, "shared", 20, 100, &b), E_LOCAL_TIMEOUT);
+	assert_int_equal(b.n, 0);
+	(void)close(writer);
+	assert_ok(file_read_shared(f->fd, "shared", 0, 100, &b));
+	assert_bytes(buf_bytes(&b), BYTES_LIT("0123456789"));
+	/* Other readers do no harm, and of a longer file the beginning is read. */
+	reader = openat(f->fd, "shared", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(reader, LOCK_SH | LOCK_NB), 0);
+	buf_clear(&b);
+	assert_ok(file_read_shared(f->fd, "shared", 0, 4, &b));
+	assert_bytes(buf_bytes(&b), BYTES_LIT("0123"));
+	(void)close(reader);
+	/* The lock is given back. */
+	assert_ok(file_lock(f->fd, "shared", 0, &writer));
+	(void)close(writer);
+	assert_err(file_read_shared(f->fd, "none", 0, 4, &b), E_LOCAL_NOT_FOUND);
+}
+
 /* The child holds the lock until the parent has begun to wait for it. */
 static void a_lock_is_waited_for(void **state)
 {
@@ -592,6 +618,7 @@ int main(void)
 		in_folder(writes_all_to_a_slow_reader),
 		in_folder(makes_folders),
 		in_folder(one_lock_at_a_time),
+		in_folder(read_while_nobody_writes),
 		in_folder(a_lock_is_waited_for),
 		in_folder(a_removed_lock_file_protects_still),
 		cmocka_unit_test(clocks),

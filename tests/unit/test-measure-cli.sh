@@ -43,7 +43,15 @@ says()
 }
 
 head -c 1000 "$boots/good/$log" >"$top/cut"
-echo 1..30
+# record PCR TYPE TEXT [MEASURED]: as systemd appends it to its log
+record()
+{
+	printf '\036{"pcr":%d,"digests":[{"hashAlg":"sha1","digest":"%s"},{"hashAlg":"sha256","digest":"%s"}],' "$1" \
+		"$(printf %s "${4-$3}" | sha1sum | cut -d' ' -f1)" "$(printf %s "${4-$3}" | sha256sum | cut -d' ' -f1)"
+	printf '"content_type":"systemd","content":{"string":"%s","bootId":"71b6","timestamp":1,"eventType":"%s"}}\n' "$3" "$2"
+}
+
+echo 1..46
 check "log" 0 "$program" log "$boots/good/$log"
 check "log that was cut" 1 "$program" log "$top/cut"
 check "log without a file" 2 "$program" log
@@ -80,4 +88,40 @@ check "predict into a profile without a base" 2 "$program" predict uki --profile
 check "predict into a profile in another bank" 2 "$program" predict uki --base "$boots/good/$log" --bank sha1 --profile "$top/profile" "$0"
 check "predict into a profile that is none" 1 "$program" predict uki --base "$boots/good/$log" --profile "$0" "$0"
 check "predict into a profile that is not there" 3 "$program" predict uki --base "$boots/good/$log" --profile "$top/none" "$0"
+{
+	record 11 phase enter-initrd
+	record 15 volume-key cryptsetup:root secret
+	record 11 phase ready
+} >"$top/user"
+{
+	cat "$top/user"
+	record 11 phase shutdown
+} >"$top/user2"
+head -c -10 "$top/user" >"$top/user-cut"
+before=$("$program" log --json --bank sha256 "$boots/good/$log" | sed 's/.*"11":"\([0-9a-f]*\)".*/\1/')
+after=$(python3 - "$before" enter-initrd ready <<'END'
+import hashlib, sys
+v = bytes.fromhex(sys.argv[1])
+for word in sys.argv[2:]:
+	v = hashlib.sha256(v + hashlib.sha256(word.encode()).digest()).digest()
+print(v.hex())
+END
+)
+check "log goes on with systemd's" 0 says "\"11\":\"$after\"" "$program" log --json --userspace "$top/user" "$boots/good/$log"
+check "log shows its records" 0 says '"string":"ready","type":"phase","verified":true' "$program" log --json --userspace "$top/user" "$boots/good/$log"
+check "log says what was not measured" 0 says '"string":"cryptsetup:root","type":"volume-key","verified":false' "$program" log --json --userspace "$top/user" "$boots/good/$log"
+check "log of systemd in words" 0 says "sha256:11  $after" "$program" log --userspace "$top/user" "$boots/good/$log"
+check "log of systemd that was cut" 1 "$program" log --userspace "$top/user-cut" "$boots/good/$log"
+check "log of systemd that was cut says which" 0 matches 'at offset [0-9]*: userspace log: record 2' "$program" log --userspace "$top/user-cut" "$boots/good/$log"
+check "log of systemd that is not there" 3 "$program" log --userspace "$top/none" "$boots/good/$log"
+check "explain shows systemd's records" 0 matches 'u2  *11  phase  *"ready"$' "$program" explain --userspace "$top/user" "$boots/good/$log"
+check "explain says what was not measured" 0 matches 'u1  *15  volume-key  *"cryptsetup:root"  (text not measured)$' "$program" explain --userspace "$top/user" "$boots/good/$log"
+check "diff of systemd's logs" 0 says "PCR 11  1 record more: systemd phase: + shutdown" "$program" diff --userspace "$top/user" --userspace "$top/user2" "$boots/good/$log" "$boots/good/$log"
+check "diff that only systemd's logs make" 1 "$program" diff --userspace "$top/user" --userspace "$top/user2" "$boots/good/$log" "$boots/good/$log"
+check "diff of equal logs of systemd" 0 "$program" diff --userspace "$top/user" --userspace "$top/user" "$boots/good/$log" "$boots/good/$log"
+check "diff with a log of systemd for one" 2 "$program" diff --userspace "$top/user" "$boots/good/$log" "$boots/good/$log"
+check "diff with a log of systemd that was cut" 0 matches "at offset [1-9][0-9]*: second userspace log: record 2" "$program" diff --userspace "$top/user" --userspace "$top/user-cut" "$boots/good/$log" "$boots/good/$log"
+"$program" learn --json --command-line "$line" --userspace "$top/user" "$boots/good/$log" >"$top/profile"
+check "learn of systemd's log" 0 says "\"userspace\":[{\"pcr\":11,\"strings\":[\"enter-initrd\",\"ready\"]},{\"digests\":[\"$(printf secret | sha256sum | cut -d' ' -f1)\"],\"pcr\":15}]" cat "$top/profile"
+check "learn of a log of systemd that was cut" 1 "$program" learn --userspace "$top/user-cut" "$boots/good/$log"
 exit $bad

@@ -130,8 +130,8 @@ static const struct sample s_challenge = {
 static const struct sample s_first_challenge = {
 	challenge,
 	"{\"bank\":\"sha384\",\"boot_known\":false,\"firmware_log\":true,\"issuer\":\"https://v\",\"keys_known\":[],\"log_offset\":0,"
-	"\"log_pcr\":\"\",\"log_records\":0,\"nonce\":\"" B57 "\",\"pcrs\":[13]}",
-	""
+	"\"log_pcr\":\"\",\"log_records\":0,\"nonce\":\"" B57 "\",\"pcrs\":[13],\"userspace_log\":true}",
+	" userspace_log "
 };
 static const struct sample s_reply = {
 	attest_reply,

@@ -29,6 +29,7 @@ static const char firmware_json[] =
 	"\"versions\":{\"digests\":[\"" A64 "\"],\"crtm\":[\"1.2\"]},"
 	"\"events\":[{\"pcr\":7,\"type\":\"EV_EFI_VARIABLE_AUTHORITY\",\"digests\":[\"" A64 "\"]},"
 	"{\"pcr\":9,\"type\":\"0x12345678\",\"digests\":[\"" A64 "\"]}],"
+	"\"userspace\":[{\"pcr\":9,\"strings\":[\"ready\",\"machine-id:*\"]},{\"pcr\":8,\"digests\":[\"" B64 "\"]}],"
 	"\"unknown_events\":\"allow\",\"exit_boot_services\":\"may_be_missing\"}";
 
 static const char ima_json[] = "{\"allowlists\":[\"" A64 "\",\"" B64 "\"],"
@@ -121,6 +122,28 @@ static const struct edit edits[] = {
 								   "{\"pcr\":7,\"type\":\"EV_IPL\",\"digests\":" LIST(
 									   B64) "}]",
 	  E_PEER_DUPLICATE, "events[1]" },
+	{ "userspace of nothing", "firmware", "userspace", "[]", E_PEER_RANGE, "userspace" },
+	{ "userspace rule of nothing", "firmware", "userspace", "[{\"pcr\":9}]", E_PEER_RANGE, "neither strings" },
+	{ "userspace rule with no strings", "firmware", "userspace", "[{\"pcr\":9,\"strings\":[]}]", E_PEER_RANGE,
+	  "strings" },
+	{ "userspace rule without a register", "firmware", "userspace", "[{\"strings\":[\"a\"]}]", E_PEER_MISSING, "pcr" },
+	{ "P2 userspace in a register that is not compared", "firmware", "userspace",
+	  "[{\"pcr\":11,\"strings\":[\"a\"]}]", E_PEER_RANGE, "userspace[0].pcr" },
+	{ "userspace in register 24", "firmware", "userspace", "[{\"pcr\":24,\"strings\":[\"a\"]}]", E_PEER_RANGE, "pcr" },
+	{ "userspace rule twice", "firmware", "userspace",
+	  "[{\"pcr\":9,\"strings\":[\"a\"]},{\"pcr\":9,\"strings\":[\"b\"]}]", E_PEER_DUPLICATE, "userspace[1]" },
+	{ "P2 userspace by type", "firmware", "userspace", "[{\"pcr\":9,\"type\":\"phase\",\"strings\":[\"a\"]}]",
+	  E_PEER_UNKNOWN_KEY, "type" },
+	{ "userspace string of two lines", "firmware", "userspace", "[{\"pcr\":9,\"strings\":[\"a\\nb\"]}]", E_PEER_RANGE,
+	  "strings[0]" },
+	{ "userspace string of everything", "firmware", "userspace", "[{\"pcr\":9,\"strings\":[\"*\"]}]", E_PEER_RANGE,
+	  "strings[0]" },
+	{ "star within a userspace string", "firmware", "userspace", "[{\"pcr\":9,\"strings\":[\"a*b\"]}]", E_PEER_RANGE,
+	  "strings[0]" },
+	{ "userspace string twice", "firmware", "userspace", "[{\"pcr\":9,\"strings\":[\"a\",\"a\"]}]",
+	  E_PEER_DUPLICATE, "strings[1]" },
+	{ "userspace digest of another bank", "firmware", "userspace", "[{\"pcr\":9,\"digests\":[\"" A96 "\"]}]",
+	  E_PEER_RANGE, "digests[0]" },
 	{ "unknown_events true", "firmware", "unknown_events", "true", E_PEER_TYPE, "unknown_events" },
 	{ "unknown_events other", "firmware", "unknown_events", "\"warn\"", E_PEER_RANGE, "deny, allow" },
 	{ "exit_boot_services other", "firmware", "exit_boot_services", "\"optional\"", E_PEER_RANGE,

@@ -227,13 +227,15 @@ static void judge(json_t *f, const char *measurer, struct bytes log, const struc
 		assert_false(failed(replay_log(&opened, DIGEST_SHA256, &r, NULL)));
 		quoted = r.pcr;
 	}
-	in = (struct firmware_input){ d->profile.firmware,
-				      d->profile.measurer,
-				      DIGEST_SHA256,
-				      log,
-				      0xffffff,
-				      quoted,
-				      claimed != NULL ? bytes_str(claimed) : BYTES_NONE };
+	in = (struct firmware_input){
+		.rules = d->profile.firmware,
+		.measurer = d->profile.measurer,
+		.bank = DIGEST_SHA256,
+		.log = log,
+		.pcr_mask = 0xffffff,
+		.pcr = quoted,
+		.command_line = claimed != NULL ? bytes_str(claimed) : BYTES_NONE,
+	};
 	assert_false(failed(platform_firmware_judge(&in, ret)));
 }
 
@@ -658,9 +660,14 @@ static void test_not_quoted(void **state)
 	set_quoted(buf_bytes(&l.b), quoted);
 	assert_int_equal(json_object_set_new(p, "firmware", profile()), 0);
 	d = doc_make(p);
-	in = (struct firmware_input){ d->profile.firmware, MEASURER_UNATTESTED,   DIGEST_SHA256,
-				      buf_bytes(&l.b),     0xffffff & ~(1u << 7), quoted,
-				      BYTES_NONE };
+	in = (struct firmware_input){
+		.rules = d->profile.firmware,
+		.measurer = MEASURER_UNATTESTED,
+		.bank = DIGEST_SHA256,
+		.log = buf_bytes(&l.b),
+		.pcr_mask = 0xffffff & ~(1u << 7),
+		.pcr = quoted,
+	};
 	assert_false(failed(platform_firmware_judge(&in, &j)));
 	assert_false(j.passed);
 	assert_string_equal(j.failure[0].id, "P6");

@@ -210,7 +210,7 @@ void appraise_logs(const struct reference *r, const uint8_t ek_sha256[32], int64
 		   const uint8_t boot_id[BOOT_ID_LEN], struct appraise_logs *ret)
 {
 	const struct document *host = reference_host(r, ek_sha256, now_s), *d;
-	struct appraise_logs logs = { false, false, 0 };
+	struct appraise_logs logs = { 0 };
 	uint8_t policy[32];
 
 	reference_policy_digest(r, policy);
@@ -219,6 +219,7 @@ void appraise_logs(const struct reference *r, const uint8_t ek_sha256[32], int64
 		if (d == NULL)
 			break;
 		logs.firmware |= d->profile.firmware != NULL;
+		logs.userspace |= d->profile.firmware != NULL && d->profile.firmware->n_userspace > 0;
 		logs.ima |= d->profile.ima != NULL;
 	}
 	if (s != NULL && s->firmware.has && host_state_continues(s, boot_id, policy))

@@ -48,6 +48,7 @@ must_check struct err appraise_selection(const struct reference *r, const uint8_
 /* Which logs a challenge asks for. */
 struct appraise_logs {
 	bool firmware;        /* a platform document speaks of the log, and this boot's was not judged yet */
+	bool userspace;       /* a platform document speaks of what systemd measured: its log goes on while the host runs */
 	bool ima;             /* a platform document speaks of the list */
 	uint64_t ima_offset;  /* from where on */
 };

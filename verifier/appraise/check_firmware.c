@@ -3,7 +3,8 @@
  * The firmware log: attestation-checks, section 7. The rules of a platform
  * document judge it whole, once in a boot; while the registers that it
  * explains stay as they were, that judgement stands and the log is not sent
- * again.
+ * again. systemd's log goes on with it, and is sent each time: where the
+ * registers have moved, it alone is judged again.
  */
 #include <string.h>
 
@@ -26,15 +27,24 @@ static struct err registers_digest(const struct work *w, uint32_t mask, uint8_t 
 	return bytes_copy_exact(digest_bytes(&d), ret, 32);
 }
 
-/* Whether this document judged the log of this boot before, and nothing that the log explains has moved since. */
-static struct err stands(const struct work *w, const struct document *d, bool *ret)
+/* What this document judged of this boot before, or NULL. */
+static const struct firmware_judged *judged_before(const struct work *w, const struct document *d)
 {
 	const struct firmware_judged *f = &w->in->state->firmware;
+
+	if (w->ev.has_firmware_log || !w->continues || !f->has || memcmp(f->doc, d->digest, sizeof(f->doc)) != 0)
+		return NULL;
+	return f;
+}
+
+/* Whether nothing that the log explains has moved since it was judged. */
+static struct err stands(const struct work *w, const struct document *d, const struct firmware_judged *f, bool *ret)
+{
 	uint8_t pcrs[32];
 	struct err e;
 
 	*ret = false;
-	if (w->ev.has_firmware_log || !w->continues || !f->has || memcmp(f->doc, d->digest, sizeof(f->doc)) != 0)
+	if (f == NULL)
 		return ERR(E_OK);
 	if (failed(e = registers_digest(w, d->profile.firmware->pcr_mask, pcrs)))
 		return e;
@@ -45,12 +55,17 @@ static struct err stands(const struct work *w, const struct document *d, bool *r
 struct err firmware_judge(const struct work *w, const struct document *d, struct firmware_judgement **ret,
 			  size_t *ret_wrong)
 {
+	const struct firmware_judged *before = judged_before(w, d);
 	const struct firmware_input in = {
 		.rules = d->profile.firmware,
 		.measurer = d->profile.measurer,
 		.bank = w->bank,
 		.log = w->ev.firmware_log,
 		.command_line = w->ev.command_line,
+		.userspace = w->ev.userspace_log,
+		.base = before != NULL ? &before->base : NULL,
+		.compared_before = before != NULL ? before->compared_mask : 0,
+		.measurer_before = before != NULL && before->measurer_seen,
 		.pcr_mask = w->v->pcr_mask,
 		.pcr = w->v->pcr,
 	};
@@ -61,7 +76,7 @@ struct err firmware_judge(const struct work *w, const struct document *d, struct
 	*ret_wrong = 0;
 	if (d->profile.firmware == NULL)
 		return ERR(E_OK);
-	if (failed(e = stands(w, d, &as_before)) || as_before)
+	if (failed(e = stands(w, d, before, &as_before)) || as_before)
 		return e;
 	j = calloc(1, sizeof(*j));
 	if (j == NULL)
@@ -133,7 +148,7 @@ static struct err judge_row(struct work *w, enum row row, bool after)
 
 struct err row_firmware_log(struct work *w)
 {
-	if (w->nearest != NULL && w->firmware != NULL && moved(w)) {
+	if (w->nearest != NULL && w->firmware != NULL && !w->firmware->from_base && moved(w)) {
 		name_moved(w);
 		return ERR(E_OK);
 	}
@@ -174,6 +189,7 @@ static struct err remember(struct work *w)
 		.has = true,
 		.compared_mask = w->firmware != NULL ? w->firmware->compared_mask : before->compared_mask,
 		.measurer_seen = w->firmware != NULL ? w->firmware->measurer_seen : before->measurer_seen,
+		.base = w->firmware != NULL ? w->firmware->base : before->base,
 	};
 	memcpy(f->doc, w->platform->digest, sizeof(f->doc));
 	if (failed(e = registers_digest(w, w->platform->profile.firmware->pcr_mask, f->pcrs)))

@@ -462,7 +462,7 @@ static struct err read_members(struct jobj *o, enum digest_id bank, struct platf
 	    failed(e = read_variables(o, f)) || failed(e = read_dbx(o, f)) ||
 	    failed(e = read_applications(o, bank, f)) || failed(e = read_command_lines(o, f)) ||
 	    failed(e = read_versions(o, bank, f)) || failed(e = read_events(o, bank, f)) ||
-	    failed(e = read_switches(o, f)))
+	    failed(e = read_userspace(o, bank, f)) || failed(e = read_switches(o, f)))
 		return e;
 	return jobj_end(o);
 }

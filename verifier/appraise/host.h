@@ -11,6 +11,7 @@
 
 #include "firmware-measure/workload_event.h"
 #include "protocol/evidence.h"
+#include "verifier/appraise/platform_firmware.h"
 
 /* Made once, at activation (N10, N11). Never changed, so several may hold one. */
 struct host_record {
@@ -77,6 +78,7 @@ struct firmware_judged {
 	uint8_t pcrs[32];                 /* SHA-256 over the quoted values of the registers, ascending */
 	uint32_t compared_mask;           /* registers that the log explains and events extended */
 	bool measurer_seen;               /* the golden boot image, where the document asks for one */
+	struct firmware_base base;        /* where the document speaks of systemd's log, which goes on with it */
 };
 
 /*

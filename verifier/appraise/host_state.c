@@ -13,7 +13,7 @@
  *   ? 10: [* [tpm-alg, digest]],      ; workload PCR per bank
  *   ? 11: [* instance],
  *   ? 12: bstr,                       ; gone, 8 bytes each, big endian
- *   ? 13: [doc: bstr, pcrs: bstr, compared: uint, measurer: 0..1], ; firmware log judged; only with 4
+ *   ? 13: firmware-judged,            ; host_firmware.c; only with 4
  *   ? 14: ima-progress,               ; host_ima.c
  *   ? 15: log-progress,               ; host_log.c
  * }
@@ -30,6 +30,7 @@
 #include "base/rd.h"
 #include "base/text.h"
 #include "base/wr.h"
+#include "verifier/appraise/host_firmware.h"
 #include "verifier/appraise/host_ima.h"
 #include "verifier/appraise/host_log.h"
 
@@ -225,19 +226,6 @@ static struct err wr_clock(struct buf *b, const struct host_state *s)
 	return wr_key_uint(b, KEY_FIRMWARE, s->firmware_version);
 }
 
-static struct err wr_firmware(struct buf *b, const struct firmware_judged *f)
-{
-	struct err e;
-
-	if (failed(e = cbor_wr_uint(b, KEY_FIRMWARE_LOG)) ||
-	    failed(e = cbor_wr_array(b, 4)) ||
-	    failed(e = cbor_wr_bytes(b, BYTES_ARR(f->doc))) ||
-	    failed(e = cbor_wr_bytes(b, BYTES_ARR(f->pcrs))) ||
-	    failed(e = cbor_wr_uint(b, f->compared_mask)))
-		return e;
-	return cbor_wr_uint(b, f->measurer_seen);
-}
-
 static struct err wr_boot(struct buf *b, const struct host_state *s)
 {
 	struct err e;
@@ -258,7 +246,11 @@ static struct err wr_boot(struct buf *b, const struct host_state *s)
 	}
 	if (failed(e = wr_gone(b, s)))
 		return e;
-	return s->firmware.has ? wr_firmware(b, &s->firmware) : ERR(E_OK);
+	if (!s->firmware.has)
+		return ERR(E_OK);
+	if (failed(e = cbor_wr_uint(b, KEY_FIRMWARE_LOG)))
+		return e;
+	return firmware_judged_encode(&s->firmware, b);
 }
 
 struct err host_state_encode(const struct host_state *s, struct buf *ret)
@@ -471,30 +463,6 @@ static struct err rd_clock(struct cbor_rd *r, struct cbor_map *m, struct host_st
 	return ERR(E_OK);
 }
 
-static struct err rd_firmware(struct cbor_rd *r, struct cbor_map *m, struct firmware_judged *f)
-{
-	uint64_t mask, seen;
-	size_t n;
-	struct err e;
-
-	if (failed(e = cbor_rd_key_opt(r, m, KEY_FIRMWARE_LOG, &f->has)))
-		return e;
-	if (!f->has)
-		return ERR(E_OK);
-	if (failed(e = cbor_rd_array(r, 4, &n)))
-		return e;
-	if (n != 4)
-		return ERR(E_PEER_RANGE);
-	if (failed(e = cbor_rd_bytes_exact(r, f->doc, sizeof(f->doc))) ||
-	    failed(e = cbor_rd_bytes_exact(r, f->pcrs, sizeof(f->pcrs))) ||
-	    failed(e = cbor_rd_uint(r, (1u << LIMIT_PCRS) - 1, &mask)) ||
-	    failed(e = cbor_rd_uint(r, 1, &seen)))
-		return e;
-	f->compared_mask = (uint32_t)mask;
-	f->measurer_seen = seen == 1;
-	return ERR(E_OK);
-}
-
 static struct err rd_boot(struct cbor_rd *r, struct cbor_map *m, struct host_state *s)
 {
 	uint64_t restart;
@@ -521,7 +489,8 @@ static struct err rd_boot(struct cbor_rd *r, struct cbor_map *m, struct host_sta
 	    failed(e = rd_instances(r, s)) ||
 	    failed(e = cbor_rd_key(r, m, KEY_GONE)) ||
 	    failed(e = rd_gone(r, s)) ||
-	    failed(e = rd_firmware(r, m, &s->firmware)))
+	    failed(e = cbor_rd_key_opt(r, m, KEY_FIRMWARE_LOG, &s->firmware.has)) ||
+	    (s->firmware.has && failed(e = firmware_judged_decode(r, &s->firmware))))
 		return e;
 	s->log_restart = (uint32_t)restart;
 	return ERR(E_OK);

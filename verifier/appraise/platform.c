@@ -38,6 +38,11 @@ static void firmware_free(struct platform_firmware *f)
 	for (size_t i = 0; i < f->n_events; i++)
 		free(f->events[i].digests.v);
 	free(f->events);
+	for (size_t i = 0; i < f->n_userspace; i++) {
+		texts_done(&f->userspace[i].strings);
+		free(f->userspace[i].digests.v);
+	}
+	free(f->userspace);
 	free(f);
 }
 

@@ -56,6 +56,13 @@ struct platform_event_rule {
 	struct platform_digests digests;
 };
 
+/* What systemd measured after the boot, of one register. */
+struct platform_userspace_rule {
+	uint32_t pcr;
+	struct platform_texts strings; /* each whole, or up to the "*" that it ends in */
+	struct platform_digests digests;
+};
+
 struct platform_firmware {
 	uint32_t pcr_mask;                /* registers that the log must explain */
 	uint32_t ignored_mask;            /* deliberately not compared */
@@ -71,6 +78,8 @@ struct platform_firmware {
 	struct platform_texts crtm;       /* S-CRTM version strings */
 	size_t n_events;
 	struct platform_event_rule *events;     /* anything else, by digest; sorted by pcr and type */
+	size_t n_userspace;
+	struct platform_userspace_rule *userspace; /* one for a register; none: systemd's log is not asked for */
 	bool allow_unknown;                     /* events that no rule decides; default deny */
 	bool exit_boot_services_may_be_missing; /* E11 */
 };

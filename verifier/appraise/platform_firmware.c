@@ -24,6 +24,7 @@ static const char *const rule_names[N_FIRMWARE_RULES] = {
 	[FIRMWARE_RULE_COMMAND_LINES] = "firmware.command_lines",
 	[FIRMWARE_RULE_VERSIONS] = "firmware.versions",
 	[FIRMWARE_RULE_EVENTS] = "firmware.events",
+	[FIRMWARE_RULE_USERSPACE] = "firmware.userspace",
 };
 
 const char *firmware_rule_name(enum firmware_rule r)
@@ -83,7 +84,7 @@ static void fail_bank(struct firmware_work *w)
 }
 
 /* E7, E8, P6: each register that the profile names was quoted, was measured into, and is what the log says. */
-static void judge_registers(struct firmware_work *w, const struct replay *r)
+void firmware_registers(struct firmware_work *w, const struct replay *r)
 {
 	struct platform_failure *f;
 
@@ -451,19 +452,32 @@ static void judge_structure(struct firmware_work *w)
 	}
 }
 
-static struct err judge_log(struct firmware_work *w, const struct evlog *log, const struct replay *r,
+static void keep_base(struct firmware_work *w, const struct replay *r)
+{
+	w->j->base.mask = w->rules->pcr_mask;
+	for (uint32_t pcr = 0; pcr < LIMIT_PCRS; pcr++)
+		if ((w->rules->pcr_mask & BIT(pcr)) != 0)
+			w->j->base.pcr[pcr] = r->pcr[pcr];
+}
+
+static struct err judge_log(struct firmware_work *w, const struct evlog *log, struct replay *r,
 			    struct evlog_finding *findings)
 {
 	const struct evlog_check_options options = {
 		.exit_boot_services_optional = w->rules->exit_boot_services_may_be_missing,
 	};
 	struct firmware_judgement rules = { 0 }, *all = w->j;
-	size_t n_replay;
+	size_t n_replay, n_records = 0;
 	struct err e;
 
 	if (failed(e = command_line_claimed(w)))
 		return e;
-	judge_registers(w, r);
+	if (w->rules->n_userspace > 0) {
+		keep_base(w, r);
+		if (failed(e = userspace_replay(w, r, &n_records)))
+			return e;
+	}
+	firmware_registers(w, r);
 	n_replay = all->n_failures;
 	evlog_check_init(&w->check, log, w->in->bank, &options, MAX_FINDINGS, findings);
 	/* The walk finds both; what the structure says comes first. */
@@ -473,6 +487,8 @@ static struct err judge_log(struct firmware_work *w, const struct evlog *log, co
 		return e;
 	if (n_replay == 0)
 		judge_presence(w);
+	if (n_replay == 0 && failed(e = userspace_judge(w, n_records)))
+		return e;
 	w->j = all;
 	judge_structure(w);
 	for (size_t i = 0; n_replay == 0 && i < rules.n_failures && i < PLATFORM_MAX_FAILURES; i++)
@@ -548,7 +564,9 @@ struct err platform_firmware_judge(const struct firmware_input *in, struct firmw
 	if (in->rules == NULL || in->bank == DIGEST_SHA1 || digest_alg(in->bank) == NULL)
 		return ERR(E_BUG);
 	*ret = (struct firmware_judgement){ .secure_boot = -1, .ignored_mask = in->rules->ignored_mask };
-	if (in->log.n == 0)
+	if (in->log.n == 0 && in->base != NULL && in->rules->n_userspace > 0 && in->base->mask == in->rules->pcr_mask)
+		e = userspace_alone(&w);
+	else if (in->log.n == 0)
 		fail_absent(&w);
 	else
 		e = judge(&w);

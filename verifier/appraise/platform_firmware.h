@@ -5,6 +5,11 @@
  * (E1 to E6, E9 to E11), does a rule of the profile approve each event. What an
  * event's digest does not cover is never used.
  *
+ * Where the profile has rules over what systemd measured later, its log goes on
+ * where the firmware's ends. systemd goes on measuring while the host runs, so
+ * once a firmware log was judged, what it makes of the registers is enough to
+ * judge the rest again.
+ *
  * Pure: no I/O, clock or globals.
  */
 #ifndef ASSAY_VERIFIER_PLATFORM_FIRMWARE_H
@@ -23,10 +28,17 @@ enum firmware_rule {
 	FIRMWARE_RULE_COMMAND_LINES,
 	FIRMWARE_RULE_VERSIONS,
 	FIRMWARE_RULE_EVENTS,
+	FIRMWARE_RULE_USERSPACE,
 	N_FIRMWARE_RULES
 };
 /* "firmware.boot_applications"; static. */
 const char *firmware_rule_name(enum firmware_rule r);
+
+/* What a firmware log alone made of the registers of its profile. */
+struct firmware_base {
+	uint32_t mask; /* registers of pcr; none: there is no such log */
+	struct digest pcr[LIMIT_PCRS];
+};
 
 struct firmware_input {
 	const struct platform_firmware *rules;
@@ -37,6 +49,15 @@ struct firmware_input {
 	const struct digest *pcr;        /* LIMIT_PCRS values as quoted, by number; borrowed */
 	struct bytes command_line;       /* what the host says that its kernel runs with; believed only where an event
 					    measured its digest; no bytes: it says nothing */
+	struct bytes userspace;          /* systemd's log (firmware-measure/userlog.h), read only where rules speak of it */
+	/*
+	 * What the same rules judged before in this boot, where log has no
+	 * bytes; NULL: nothing. compared_before and measurer_before are what
+	 * came of it. Borrowed.
+	 */
+	const struct firmware_base *base;
+	uint32_t compared_before;
+	bool measurer_before;
 };
 
 struct firmware_judgement {
@@ -54,6 +75,8 @@ struct firmware_judgement {
 	int secure_boot;    /* 1, 0, or -1 where no verified event says */
 	bool measurer_seen; /* with MEASURER_BOOT_IMAGE: boot application and initrd were measured and approved by
 			       digest */
+	struct firmware_base base; /* where the profile has rules over systemd's log */
+	bool from_base;            /* only what systemd measured was judged */
 };
 
 /*

@@ -5,6 +5,7 @@
 
 #include "firmware-measure/boot_event.h"
 #include "firmware-measure/evlog_check.h"
+#include "firmware-measure/replay.h"
 #include "verifier/appraise/platform_firmware.h"
 
 struct firmware_work {
@@ -33,6 +34,8 @@ enum ruling {
 
 /* Adds a failure and gives its texts; the last place is overwritten when the list is full. */
 struct platform_failure *firmware_fail(struct firmware_work *w, const char *id, const char *rule, const char *subject);
+/* E7, E8, P6: each register that the profile names was quoted, was measured into, and is what the logs say. */
+void firmware_registers(struct firmware_work *w, const struct replay *r);
 /* Formats into a text of a failure and cuts it at a whole character. */
 void platform_say(char *to, size_t size, const char *fmt, ...) printf_like(3, 4);
 #define PSAY(member, ...) platform_say((member), sizeof(member), __VA_ARGS__)
@@ -46,5 +49,16 @@ must_check struct err command_line_claimed(struct firmware_work *w);
 /* What differs from the nearest approved line, for an event with line_known. */
 void command_line_say(const struct firmware_work *w, struct platform_failure *f);
 must_check struct err rule_command_line(struct firmware_work *w, const struct evdata *d, enum ruling *ret);
+
+/*
+ * platform_userspace.c. The first goes on with *r to the quoted registers, or
+ * to where most of them are as quoted, over *ret_n records; a log that cannot
+ * be read so far is a failure. The second judges these records, with the
+ * registers that are compared known.
+ */
+must_check struct err userspace_replay(struct firmware_work *w, struct replay *r, size_t *ret_n);
+must_check struct err userspace_judge(struct firmware_work *w, size_t n);
+/* All of it, on top of what the firmware log made of the registers (in->base). */
+must_check struct err userspace_alone(struct firmware_work *w);
 
 #endif

@@ -41,6 +41,8 @@ int platform_file_digest_cmp(const struct platform_file_digest *a, const struct 
 /* The members "firmware", "ima" and "measurer" of a platform document. */
 must_check struct err read_firmware(struct jobj *o, enum digest_id bank, struct platform_firmware **ret);
 must_check struct err read_ima(struct jobj *o, struct platform_ima **ret);
+/* The member "userspace" of "firmware", after its registers. */
+must_check struct err read_userspace(struct jobj *o, enum digest_id bank, struct platform_firmware *f);
 must_check struct err read_measurer(struct jobj *o, struct platform_profile *p);
 
 #endif

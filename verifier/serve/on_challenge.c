@@ -13,6 +13,7 @@ static void logs(const struct policy *p, const uint8_t ek_sha256[32], int64_t no
 
 	appraise_logs(p->reference, ek_sha256, now_s, s, m->boot_id, &want);
 	c->firmware_log = want.firmware;
+	c->userspace_log = want.userspace;
 	c->wants_ima = want.ima;
 	c->ima_offset = want.ima_offset;
 }
