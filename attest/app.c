@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "attest/daemon/request.h"
 #include "base/log.h"
 
 #define GO_ON (-1)
@@ -25,16 +26,14 @@ struct err app_print_json(const json_t *o, FILE *f)
 	return fwrite(line.p, 1, line.n, f) == line.n && fflush(f) == 0 ? ERR(E_OK) : ERR(E_LOCAL_IO);
 }
 
-static struct err print_failure(struct err e, const char *why)
+static struct err print_failure(struct err why, const char *text)
 {
-	cleanup_json json_t *o = NULL;
-	struct err e2;
+	cleanup_buf struct buf line = BUF_INIT(LIMIT_SMALL);
+	struct err e;
 
-	if (failed(e2 = json_new_object(&o)) ||
-	    failed(e2 = json_put_str(o, "outcome", exit_for(e) == EXIT_REJECTED ? "refused" : "error")) ||
-	    failed(e2 = json_put_str(o, "error", err_name(e))) || failed(e2 = json_put_str(o, "reason", why)))
-		return e2;
-	return app_print_json(o, stdout);
+	if (failed(e = reply_failed(why, text, &line)) || failed(e = buf_add_u8(&line, '\n')))
+		return e;
+	return fwrite(line.p, 1, line.n, stdout) == line.n && fflush(stdout) == 0 ? ERR(E_OK) : ERR(E_LOCAL_IO);
 }
 
 int app_failed(const struct app *app, struct err e, const struct reason *why)

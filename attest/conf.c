@@ -29,6 +29,7 @@ void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS])
 		{ "verifier", OPT_STRING, &to->verifier, "URL", "where the verifier is; for enrol", 0 },
 		{ "ca", OPT_STRING, &to->ca, "FILE", "the only CA that may certify the verifier, PEM; for enrol", 0 },
 		{ "state-dir", OPT_STRING, &to->state_dir, "DIR", "state folder (/var/lib/assay/attest)", 0 },
+		{ "socket", OPT_STRING, &to->socket, "PATH", "of the daemon ($ASSAY_SOCKET, " CONF_SOCKET ")", 0 },
 		{ "tcti", OPT_STRING, &to->tcti, "TCTI", "TPM ($ASSAY_TCTI, $TPM2TOOLS_TCTI, device:/dev/tpmrm0)", 0 },
 		{ "ak", OPT_STRING, &to->ak, "KIND", "attestation key: ecc-p256 (default) or rsa-2048", 0 },
 		{ "ak-handle", OPT_STRING, &to->ak_handle, "HANDLE", "where it is kept in the TPM (0x81010a55)", 0 },
@@ -112,6 +113,7 @@ static struct err read_members(struct conf *c, struct texts *t, struct reason *r
 		{ "verifier_url", &c->verifier_url, NULL },
 		{ "ca_file", &c->ca_file, NULL },
 		{ "state_dir", &c->state_dir, NULL },
+		{ "socket", &c->socket, NULL },
 		{ "tcti", &c->tcti, NULL },
 		{ "ak", &t->ak, NULL },
 		{ "ak_handle", &t->ak_handle, NULL },
@@ -176,6 +178,8 @@ static struct err take_flags(const struct conf_flags *f, struct conf *c, struct 
 	prefer(&c->verifier_url, f->verifier);
 	prefer(&c->ca_file, f->ca);
 	prefer(&c->state_dir, f->state_dir);
+	prefer(&c->socket, getenv("ASSAY_SOCKET"));
+	prefer(&c->socket, f->socket);
 	prefer(&t->ak, f->ak);
 	prefer(&t->ak_handle, f->ak_handle);
 	prefer(&t->ek, f->ek);
@@ -200,6 +204,15 @@ static struct err take_flags(const struct conf_flags *f, struct conf *c, struct 
 	c->n_ek_chain = f->ek_chain.n;
 	memcpy(c->ek_chain, f->ek_chain.v, f->ek_chain.n * sizeof(c->ek_chain[0]));
 	return ERR(E_OK);
+}
+
+const char *conf_socket(const struct conf_flags *flags)
+{
+	const char *path = CONF_SOCKET;
+
+	prefer(&path, getenv("ASSAY_SOCKET"));
+	prefer(&path, flags->socket);
+	return path;
 }
 
 /* "0x81010a55" in the owner's range of persistent handles. */
@@ -256,6 +269,7 @@ struct err conf_load(const struct conf_flags *flags, struct conf *ret, struct re
 	struct texts t = { .ak = "ecc-p256", .ak_handle = "0x81010a55", .ek = "auto" };
 	cleanup_conf struct conf c = {
 		.state_dir = "/var/lib/assay/attest",
+		.socket = CONF_SOCKET,
 		.tcti = "device:/dev/tpmrm0",
 		.user = "nobody",
 		.tpm_timeout_s = TPM_TIMEOUT_S,

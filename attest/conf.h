@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Configuration of assay-attest: defaults, then the file (strict JSON,
- * assay-attest.json(5)), then environment (TCTI only), then options. Every key of
+ * assay-attest.json(5)), then environment (TCTI and socket only), then options. Every key of
  * the file is an option too.
  */
 #ifndef ASSAY_ATTEST_CONF_H
@@ -18,6 +18,7 @@
 struct conf {
 	const char *verifier_url, *ca_file;
 	const char *state_dir;
+	const char *socket;                   /* of the daemon */
 	const char *tcti;
 	enum ak_kind ak;
 	TPM2_HANDLE ak_handle;
@@ -41,13 +42,14 @@ void conf_done(struct conf *c);
 
 /* What options said; zero and NULL mean nothing. Fill it in by conf_options(). */
 struct conf_flags {
-	const char *config, *verifier, *ca, *state_dir, *tcti, *ak, *ak_handle, *ek, *ek_cert;
+	const char *config, *verifier, *ca, *state_dir, *socket, *tcti, *ak, *ak_handle, *ek, *ek_cert;
 	const char *firmware_log, *userspace_log, *ima_list;
 	struct opt_list ek_chain;
 	const char *endorsement_auth_file, *owner_auth_file, *user, *log_level;
 	uint64_t interval_s, tpm_timeout_s, timeout_s, grace_s;
 };
-#define CONF_OPTS 21
+#define CONF_OPTS 22
+#define CONF_SOCKET "/run/assay-attest/attest.sock"
 /* The options, for struct program's common ones; they write to *to. */
 void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS]);
 
@@ -56,5 +58,11 @@ void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS]);
  * absent. E_LOCAL_CONFIG with key and cause in the reason.
  */
 must_check struct err conf_load(const struct conf_flags *flags, struct conf *ret, struct reason *reterr);
+
+/*
+ * Where the daemon's socket is, without reading the configuration, which an agent may not be able to: the option, then
+ * $ASSAY_SOCKET, then CONF_SOCKET.
+ */
+const char *conf_socket(const struct conf_flags *flags);
 
 #endif

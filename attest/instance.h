@@ -28,6 +28,8 @@ struct process_id {
 };
 must_check struct err process_self(struct process_id *ret);
 bool process_alive(const struct process_id *p);
+/* The process that pid is a child of now; 0 for none in our pid namespace. E_LOCAL_NOT_FOUND, E_LOCAL_IO: it is gone. */
+must_check struct err process_parent(pid_t pid, pid_t *ret);
 
 struct instance {
 	uint8_t id[INSTANCE_ID_LEN];

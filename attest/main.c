@@ -8,6 +8,8 @@ static const struct verb verbs[] = {
 	{ "enrol", "enroll", "", "enrol this host's TPM with a verifier", verb_enrol },
 	{ "run", NULL, "-- CMD [ARG...]", "measure an image and a model, then run a command for them", verb_run },
 	{ "attest", NULL, "", "measure live instances again and attest this host", verb_attest },
+	{ "daemon", NULL, "", "attest this host again and again, and serve its agents", verb_daemon },
+	{ "identity", NULL, "", "ask the daemon which instance the caller is part of", verb_identity },
 	{ "token", NULL, "", "get an access token for an instance", verb_token },
 	{ "proof", NULL, "", "print a DPoP proof by an instance's key", verb_proof },
 	{ "status", NULL, "", "show enrolment, boot, workload log and instances", verb_status },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which process: number, start time and the kernel's boot. */
+/* Which process: number, start time and the kernel's boot; and whose child. */
 #include <fcntl.h>
 #include <string.h>
 
@@ -21,8 +21,8 @@ static struct err kernel_boot(char ret[37])
 	return ERR(E_OK);
 }
 
-/* Field 22; the second one, in parentheses, may hold anything, so counting begins behind the last ')'. */
-static struct err start_time(pid_t pid, uint64_t *ret)
+/* The second field, in parentheses, may hold anything, so counting begins behind the last ')'. */
+static struct err stat_field(pid_t pid, int number, uint64_t max, uint64_t *ret)
 {
 	cleanup_buf struct buf b = BUF_INIT(4096);
 	char path[64], *at, *save = NULL;
@@ -36,9 +36,25 @@ static struct err start_time(pid_t pid, uint64_t *ret)
 	if (at == NULL)
 		return ERR(E_LOCAL_IO);
 	at = strtok_r(at + 1, " ", &save);
-	for (int field = 3; field < 22 && at != NULL; field++)
+	for (int field = 3; field < number && at != NULL; field++)
 		at = strtok_r(NULL, " ", &save);
-	return at == NULL ? ERR(E_LOCAL_IO) : parse_u64(at, INT64_MAX, ret);
+	return at == NULL ? ERR(E_LOCAL_IO) : parse_u64(at, max, ret);
+}
+
+static struct err start_time(pid_t pid, uint64_t *ret)
+{
+	return stat_field(pid, 22, INT64_MAX, ret);
+}
+
+struct err process_parent(pid_t pid, pid_t *ret)
+{
+	uint64_t parent;
+	struct err e;
+
+	if (failed(e = stat_field(pid, 4, INT32_MAX, &parent)))
+		return e;
+	*ret = (pid_t)parent;
+	return ERR(E_OK);
 }
 
 struct err process_self(struct process_id *ret)

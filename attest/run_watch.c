@@ -2,117 +2,87 @@
 #include "attest/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include "attest/daemon/ask.h"
+#include "attest/daemon/job.h"
+#include "attest/daemon/serve.h"
+#include "attest/interval.h"
 #include "base/file.h"
 #include "base/log.h"
 
-#define INTERVAL_MIN_MS 1000
-#define INTERVAL_UNKNOWN_MS 60000 /* a verdict that does not say how long it lives */
 #define RETRY_MS 5000             /* after an attestation that could not be decided */
+#define ATTEST_TIMEOUT_S 86400   /* no more than a way out: large models take long, and a verdict that is late ages */
+#define WATCH_TIMEOUT_S 2
 #define NEVER UINT64_MAX
-
-enum outcome_kind { OUTCOME_UNDECIDED, OUTCOME_ACCEPTED, OUTCOME_REFUSED };
-
-/* What the attesting child tells, in one write. */
-struct outcome {
-	enum outcome_kind kind;
-	int64_t expires_s;
-};
 
 struct watch {
 	struct run *r;
-	pid_t command, attester; /* 0: none */
-	int outcome_fd;
+	pid_t command;
+	struct job attester;
+	int daemon_fd;           /* -1: none */
 	int status;              /* of the command, as waitpid() */
 	bool ended, refused;
 	uint64_t attest_at_ms, kill_at_ms;
 };
 
-/* Up to a fifth earlier, at random, so that hosts that started together do not stay together. */
-static uint64_t with_jitter(uint64_t ms)
+/* Digesting and the network take their time, and signals do not wait: so in a child, which reports by itself. */
+static void attest_again(struct host *h, const void *ctx, struct buf *out)
 {
-	uint8_t r = 0;
-
-	if (failed(random_bytes(&r, sizeof(r))))
-		r = 0;
-	return ms - ms / 5 * r / 255;
-}
-
-/* A third of what is left of the verdict, at most what was configured. */
-static uint64_t interval_ms(const struct run *r)
-{
-	int64_t left_s = r->expires_s - clock_now_s();
-	uint64_t ms = INTERVAL_UNKNOWN_MS, most_ms = (uint64_t)r->conf->interval_s * 1000;
-
-	if (r->expires_s != 0)
-		ms = left_s > 0 && left_s < 86400 ? (uint64_t)left_s * 1000 / 3 : INTERVAL_MIN_MS;
-	if (most_ms != 0 && ms > most_ms)
-		ms = most_ms;
-	return with_jitter(ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : ms);
-}
-
-static struct outcome attest_again(struct run *r)
-{
+	const struct run *r = ctx;
 	const struct attest_options options = { .measure = true, .only = r->instance.id };
 	cleanup(attest_reply_done) struct attest_reply reply = { 0 };
-	struct err e = attest(r->host, &options, &reply);
-	enum outcome_kind kind = OUTCOME_REFUSED;
+	cleanup_free struct outcome *o = calloc(1, sizeof(*o));
+	struct err e;
 
+	if (o == NULL)
+		return;
+	e = attest(h, &options, &reply);
 	if (failed(e)) {
-		if (exit_for(e) != EXIT_REJECTED)
-			kind = OUTCOME_UNDECIDED;
-		run_say(r, kind == OUTCOME_REFUSED ? "refused" : "undecided",
-			r->host->why.text[0] != '\0' ? r->host->why.text : err_text(e), NULL);
-		return (struct outcome){ .kind = kind };
-	}
-	if (!attest_accepted(&reply, r->instance.id)) {
+		o->kind = exit_for(e) == EXIT_REJECTED ? OUTCOME_REFUSED : OUTCOME_UNDECIDED;
+		run_say(r, o->kind == OUTCOME_REFUSED ? "refused" : "undecided",
+			h->why.text[0] != '\0' ? h->why.text : err_text(e), NULL);
+	} else if (!attest_accepted(&reply, r->instance.id)) {
+		o->kind = OUTCOME_REFUSED;
 		run_say(r, "refused", "it is no longer accepted", &reply);
-		return (struct outcome){ .kind = kind };
+	} else {
+		o->kind = OUTCOME_ACCEPTED;
+		o->expires_s = reply.expires_s;
 	}
-	return (struct outcome){ .kind = OUTCOME_ACCEPTED, .expires_s = reply.expires_s };
+	if (failed(outcome_write(o, out)))
+		buf_clear(out);
 }
 
-/* Digesting and the network take their time, and signals do not wait: so in a child. Does not return. */
-static void attester(struct run *r, pid_t parent, int to)
+/* The daemon attests for all: its verdicts put off our own. */
+static void watch_daemon(struct watch *w)
 {
-	struct outcome o;
-	sigset_t none;
+	cleanup_request struct request q = { .kind = REQUEST_WATCH };
+	cleanup_json json_t *answer = NULL;
+	struct reason why = { "" };
 
-	(void)sigemptyset(&none);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent ||
-	    sigprocmask(SIG_SETMASK, &none, NULL) != 0)
-		_exit(EXIT_UNDECIDED);
-	o = attest_again(r);
-	_exit(failed(fd_write_all(to, BYTES(&o, sizeof(o)))) ? EXIT_UNDECIDED : EXIT_ACCEPTED);
+	if (w->daemon_fd >= 0)
+		return;
+	if (failed(ask(w->r->conf->socket, &q, WATCH_TIMEOUT_S, &w->daemon_fd, &answer, &why)))
+		log_debug("no verdicts from a daemon: %s", why.text);
 }
 
-static struct err start_attester(struct watch *w)
+/* Where it watches, its own attestation is for the case that the daemon hangs: when two thirds are over. */
+static uint64_t next_attest_ms(const struct watch *w)
 {
-	pid_t self = getpid();
-	int fds[2];
+	return clock_boottime_ms() + (w->daemon_fd >= 0 ? 2 : 1) * interval_ms(w->r->conf, w->r->expires_s);
+}
 
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return ERR(E_LOCAL_IO);
-	w->attester = fork();
-	if (w->attester == 0)
-		attester(w->r, self, fds[1]);
-	(void)close(fds[1]);
-	if (w->attester < 0) {
-		(void)close(fds[0]);
-		w->attester = 0;
-		w->attest_at_ms = clock_boottime_ms() + RETRY_MS;
-		return ERR(E_OK); /* no process to spare now: later */
-	}
-	w->outcome_fd = fds[0];
-	w->attest_at_ms = NEVER;
-	return ERR(E_OK);
+static void start_attester(struct watch *w)
+{
+	watch_daemon(w);
+	/* No process to spare now: later. */
+	w->attest_at_ms = failed(job_start(&w->attester, w->r->host, ATTEST_TIMEOUT_S, attest_again, w->r)) ?
+				  clock_boottime_ms() + RETRY_MS :
+				  NEVER;
 }
 
 static void refuse(struct watch *w)
@@ -124,28 +94,57 @@ static void refuse(struct watch *w)
 		(void)kill(w->command, SIGTERM);
 }
 
-/* The pipe has an outcome, or its writer has died without one. */
 static void take_outcome(struct watch *w)
 {
-	struct outcome o = { .kind = OUTCOME_UNDECIDED };
-	ssize_t n;
+	cleanup_free struct outcome *o = calloc(1, sizeof(*o));
 
-	do
-		n = read(w->outcome_fd, &o, sizeof(o));
-	while (n < 0 && errno == EINTR);
-	(void)close(take_fd(&w->outcome_fd));
-	if (n != sizeof(o))
-		o = (struct outcome){ .kind = OUTCOME_UNDECIDED };
-	if (o.kind == OUTCOME_REFUSED) {
+	if (!job_read(&w->attester))
+		return;
+	if (o != NULL)
+		outcome_read(buf_bytes(&w->attester.out), o);
+	if (o != NULL && o->kind == OUTCOME_REFUSED) {
 		refuse(w);
 		return;
 	}
 	/* An undecided one is no verdict: the last one ages by itself, and with it every credential. */
-	w->attest_at_ms = clock_boottime_ms() + with_jitter(RETRY_MS);
-	if (o.kind == OUTCOME_ACCEPTED) {
-		w->r->expires_s = o.expires_s;
-		w->attest_at_ms = clock_boottime_ms() + interval_ms(w->r);
+	w->attest_at_ms = clock_boottime_ms() + interval_jitter(RETRY_MS);
+	if (o != NULL && o->kind == OUTCOME_ACCEPTED) {
+		w->r->expires_s = o->expires_s;
+		w->attest_at_ms = next_attest_ms(w);
 	}
+}
+
+/* {"event": "accepted", "expires"} or {"event": "refused", "reason"}; anything else is none. False: no daemon any more. */
+static bool take_event(struct watch *w)
+{
+	cleanup_json json_t *o = NULL;
+	const char *event, *reason;
+
+	if (failed(ask_receive(w->daemon_fd, &o, NULL)))
+		return false;
+	event = json_string_value(json_object_get(o, "event"));
+	if (event == NULL)
+		return false;
+	if (strcmp(event, "refused") == 0) {
+		reason = json_string_value(json_object_get(o, "reason"));
+		run_say(w->r, "refused", reason == NULL ? "it is no longer accepted" : reason, NULL);
+		refuse(w);
+	} else if (strcmp(event, "accepted") == 0 && !w->refused) {
+		w->r->expires_s = json_integer_value(json_object_get(o, "expires"));
+		/* One of our own that is under way sets its time itself. */
+		if (!job_active(&w->attester))
+			w->attest_at_ms = next_attest_ms(w);
+	}
+	return true;
+}
+
+static void take_daemon(struct watch *w)
+{
+	if (take_event(w))
+		return;
+	(void)close(take_fd(&w->daemon_fd));
+	if (w->attest_at_ms != NEVER)
+		w->attest_at_ms = next_attest_ms(w);
 }
 
 static void reap(struct watch *w)
@@ -158,8 +157,8 @@ static void reap(struct watch *w)
 			w->ended = true;
 			w->status = status;
 		}
-		if (pid == w->attester)
-			w->attester = 0;
+		if (pid == w->attester.pid)
+			job_reaped(&w->attester);
 	}
 }
 
@@ -190,7 +189,8 @@ static int poll_timeout(const struct watch *w)
 static struct err step(struct watch *w)
 {
 	struct pollfd fds[] = { { .fd = w->r->signal_fd, .events = POLLIN },
-				{ .fd = w->outcome_fd, .events = POLLIN } };
+				{ .fd = w->attester.from, .events = POLLIN },
+				{ .fd = w->daemon_fd, .events = POLLIN } };
 
 	if (poll(fds, array_len(fds), poll_timeout(w)) < 0 && errno != EINTR)
 		return ERR(E_LOCAL_IO);
@@ -198,6 +198,8 @@ static struct err step(struct watch *w)
 		take_signal(w);
 	if (fds[1].revents != 0)
 		take_outcome(w);
+	if (fds[2].revents != 0)
+		take_daemon(w);
 	if (w->ended)
 		return ERR(E_OK);
 	if (clock_boottime_ms() >= w->kill_at_ms) {
@@ -205,7 +207,7 @@ static struct err step(struct watch *w)
 		w->kill_at_ms = NEVER;
 	}
 	if (clock_boottime_ms() >= w->attest_at_ms)
-		return start_attester(w);
+		start_attester(w);
 	return ERR(E_OK);
 }
 
@@ -220,16 +222,18 @@ static int exit_status(const struct watch *w)
 
 struct err run_watch(struct run *r, pid_t command, int *ret_status)
 {
-	struct watch w = { .r = r, .command = command, .outcome_fd = -1, .kill_at_ms = NEVER };
+	struct watch w = { .r = r, .command = command, .attester = JOB_INIT, .daemon_fd = -1, .kill_at_ms = NEVER };
 	struct err e = ERR(E_OK);
 
-	w.attest_at_ms = clock_boottime_ms() + interval_ms(r);
+	watch_daemon(&w);
+	w.attest_at_ms = next_attest_ms(&w);
 	while (!w.ended && !failed(e))
 		e = step(&w);
 	/* The attester among them: a kill at any point leaves what the next visit explains. */
+	job_done(&w.attester);
 	spawn_reap_all();
-	if (w.outcome_fd >= 0)
-		(void)close(w.outcome_fd);
+	if (w.daemon_fd >= 0)
+		(void)close(w.daemon_fd);
 	if (failed(e))
 		return e;
 	*ret_status = exit_status(&w);

@@ -47,7 +47,8 @@ static bool drop_privileges(pid_t parent)
 static bool set_environment(const struct spawn *s)
 {
 	bool ok = unsetenv("ASSAY_TCTI") == 0 && unsetenv("TPM2TOOLS_TCTI") == 0 &&
-		  setenv("ASSAY_INSTANCE", s->instance, 1) == 0 && setenv("ASSAY_AGENT", s->agent, 1) == 0;
+		  setenv("ASSAY_INSTANCE", s->instance, 1) == 0 && setenv("ASSAY_AGENT", s->agent, 1) == 0 &&
+		  setenv("ASSAY_SOCKET", s->socket, 1) == 0;
 
 	if (s->user->name[0] == '\0')
 		return ok;

@@ -8,14 +8,14 @@
 struct spawn {
 	const struct user *user;
 	char *const *argv;          /* NULL at the end; argv[0] is looked up in PATH */
-	const char *agent, *instance; /* for ASSAY_AGENT and ASSAY_INSTANCE */
+	const char *agent, *instance, *socket; /* for ASSAY_AGENT, ASSAY_INSTANCE and ASSAY_SOCKET */
 };
 
 /*
  * Starts it in a process that has: the user's uid and primary group, no other
  * groups; no capabilities and no way to get any (no_new_privs); no descriptor
  * above 2; default signal dispositions, nothing blocked; SIGKILL when we die;
- * ASSAY_INSTANCE and ASSAY_AGENT in its environment, HOME, USER and LOGNAME of the
+ * ASSAY_INSTANCE, ASSAY_AGENT and ASSAY_SOCKET in its environment, HOME, USER and LOGNAME of the
  * user, and no TCTI.
  * E_OK where it runs. E_LOCAL_NOT_FOUND: no such command (127); E_LOCAL_PERMISSION:
  * it cannot be executed (126); E_LOCAL_IO: the process could not be made so.

@@ -172,7 +172,8 @@ static int refused(struct run *r, struct err e, const struct attest_reply *reply
 /* The instance has started: whatever happens here, the caller ends it. */
 static int run_command(struct run *r)
 {
-	const struct spawn s = { .user = &r->user, .argv = r->argv, .agent = r->instance.agent, .instance = r->id };
+	const struct spawn s = { .user = &r->user, .argv = r->argv, .agent = r->instance.agent, .instance = r->id,
+				 .socket = r->conf->socket };
 	const struct attest_options options = { .measure = false };
 	cleanup(attest_reply_done) struct attest_reply reply = { 0 };
 	int status = EXIT_RUN_REFUSED;

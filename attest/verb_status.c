@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "attest/app.h"
+#include "attest/daemon/ask.h"
 #include "base/text.h"
+
+#define DAEMON_TIMEOUT_S 5
 
 static const char *const look_names[] = {
 	[WORKLOAD_NONE] = "none",
@@ -109,11 +112,45 @@ static struct err collect_status(struct host *h, json_t **ret, bool *ret_good)
 	return ERR(E_OK);
 }
 
+/* The daemon's own words; nothing where there is none. */
+static struct err put_daemon(const struct host *h, json_t *o)
+{
+	cleanup_request struct request q = { .kind = REQUEST_STATUS };
+	struct reason why = { "" };
+	json_t *answer = NULL;
+	struct err e;
+
+	e = ask(h->conf->socket, &q, DAEMON_TIMEOUT_S, NULL, &answer, &why);
+	if (e.code == E_LOCAL_NOT_FOUND)
+		return ERR(E_OK);
+	if (!failed(e))
+		return json_put(o, "daemon", answer);
+	return json_put_str(o, "daemon_error", why.text);
+}
+
 static const char *member(const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 
 	return s == NULL ? "" : s;
+}
+
+static void print_daemon(const json_t *o)
+{
+	const json_t *d = json_object_get(o, "daemon");
+	char at[TIME_TEXT_SIZE] = "not yet";
+
+	if (d == NULL) {
+		(void)printf("daemon     %s%s\n", json_object_get(o, "daemon_error") == NULL ? "none" : "does not answer: ",
+			     member(o, "daemon_error"));
+		return;
+	}
+	if (json_object_get(d, "attested") != NULL &&
+	    failed(time_format(json_integer_value(json_object_get(d, "attested")), at, sizeof(at))))
+		at[0] = '\0';
+	(void)printf("daemon     pid %" JSON_INTEGER_FORMAT ", attested %s%s%s\n",
+		     json_integer_value(json_object_get(d, "pid")), at, member(d, "outcome")[0] != '\0' ? ": " : "",
+		     member(d, "outcome"));
 }
 
 static struct err print_text(const json_t *o)
@@ -137,6 +174,7 @@ static struct err print_text(const json_t *o)
 		(void)printf("instance   %s of agent %s, %s\n", member(one, "instance"), member(one, "agent"),
 			     json_is_true(json_object_get(one, "running")) ? "running" : "ended without a word");
 	}
+	print_daemon(o);
 	return fflush(stdout) == 0 ? ERR(E_OK) : ERR(E_LOCAL_IO);
 }
 
@@ -154,7 +192,8 @@ int verb_status(void *ctx, int argc, char **argv)
 	status = verb_options(app->program, app_verb(app, "status"), argc, argv, NULL, 0, 0, 0, &pos, &n_pos);
 	if (status >= 0 || (status = app_open(app, &conf, &host)) >= 0)
 		return status;
-	if (failed(e = collect_status(&host, &o, &good)) ||
+	/* The daemon is asked when the TPM is free again. */
+	if (failed(e = collect_status(&host, &o, &good)) || failed(e = put_daemon(&host, o)) ||
 	    failed(e = app->json ? app_print_json(o, stdout) : print_text(o)))
 		return app_failed(app, e, &host.why);
 	return good ? EXIT_ACCEPTED : EXIT_REJECTED;

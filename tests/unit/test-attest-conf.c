@@ -17,6 +17,7 @@ static int enter(void **state)
 {
 	(void)unsetenv("ASSAY_TCTI");
 	(void)unsetenv("TPM2TOOLS_TCTI");
+	(void)unsetenv("ASSAY_SOCKET");
 	why.text[0] = '\0';
 	return folder_enter(state);
 }
@@ -37,6 +38,7 @@ static void test_defaults(void **state)
 	assert_ok(load("{}", none, &c));
 	assert_string_equal(c.state_dir, "/var/lib/assay/attest");
 	assert_string_equal(c.tcti, "device:/dev/tpmrm0");
+	assert_string_equal(c.socket, "/run/assay-attest/attest.sock");
 	assert_string_equal(c.user, "nobody");
 	assert_int_equal(c.ak, AK_ECC_P256);
 	assert_int_equal(c.ak_handle, AK_HANDLE);
@@ -50,7 +52,7 @@ static void test_defaults(void **state)
 }
 
 static const char whole[] =
-	"{\"verifier_url\":\"https://v\",\"ca_file\":\"/ca\",\"state_dir\":\"/s\",\"tcti\":\"swtpm\",\"ak\":\"rsa-2048\","
+	"{\"verifier_url\":\"https://v\",\"ca_file\":\"/ca\",\"state_dir\":\"/s\",\"socket\":\"/k\",\"tcti\":\"swtpm\",\"ak\":\"rsa-2048\","
 	"\"ak_handle\":\"0x81010001\",\"ek\":\"ecc-p384\",\"firmware_log\":\"/fl\",\"userspace_log\":\"/ul\",\"ima_list\":\"/il\",\"ek_cert\":\"/e\",\"ek_chain\":[\"/c1\",\"/c2\"],\"endorsement_auth_file\":\"/ea\","
 	"\"owner_auth_file\":\"/oa\",\"user\":\"agent\",\"interval_s\":7,\"tpm_timeout_s\":6,\"timeout_s\":8,\"grace_s\":9,\"log_level\":\"debug\"}";
 
@@ -65,6 +67,7 @@ static void test_file(void **state)
 	assert_string_equal(c.ca_file, "/ca");
 	assert_string_equal(c.state_dir, "/s");
 	assert_string_equal(c.tcti, "swtpm");
+	assert_string_equal(c.socket, "/k");
 	assert_int_equal(c.ak, AK_RSA_2048);
 	assert_int_equal(c.ak_handle, 0x81010001);
 	assert_int_equal(c.ek, EK_ECC_P384);
@@ -97,6 +100,9 @@ static void test_precedence(void **state)
 	assert_int_equal(setenv("TPM2TOOLS_TCTI", "from tools", 1), 0);
 	assert_ok(load(whole, f, &c));
 	assert_string_equal(c.tcti, "from tools");
+	assert_string_equal(c.socket, "/k");
+	assert_string_equal(conf_socket(&f), "/run/assay-attest/attest.sock");
+	assert_int_equal(setenv("ASSAY_SOCKET", "/from environment", 1), 0);
 	assert_string_equal(c.verifier_url, "https://w");
 	assert_string_equal(c.ca_file, "/cb");
 	assert_string_equal(c.state_dir, "/t");
@@ -121,7 +127,11 @@ static void test_precedence(void **state)
 	assert_int_equal(setenv("ASSAY_TCTI", "from assay", 1), 0);
 	assert_ok(load(whole, f, &c));
 	assert_string_equal(c.tcti, "from assay");
+	assert_string_equal(c.socket, "/from environment");
+	assert_string_equal(conf_socket(&f), "/from environment");
 	conf_done(&c);
+	f.socket = "/from option";
+	assert_string_equal(conf_socket(&f), "/from option");
 	f.tcti = "from option";
 	assert_ok(load(whole, f, &c));
 	assert_string_equal(c.tcti, "from option");

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/unix.h"
 #include "config.h"
 #include "tests/support/service_fixture.h"
 #include "tests/support/tls_client.h"
@@ -81,7 +82,7 @@ static struct site *site_new(unsigned timeout_s, unsigned per_address)
 	assert_int_equal(close(dir_fd), 0);
 	(void)snprintf(t->socket, sizeof(t->socket), "%s/admin.sock", t->s->dir);
 	assert_ok(listen_tcp("127.0.0.1:0", &spec.tcp_fd, &t->port, &why));
-	assert_ok(listen_unix(t->socket, &spec.unix_fd, &why));
+	assert_ok(unix_listen(t->socket, SOCK_STREAM, 0660, &spec.unix_fd, &why));
 	spec.verifier = t->s->v;
 	spec.config = &t->s->c;
 	spec.cert_pem = t->cert_pem;

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "verifier/serve/listen.h"
+#include "base/unix.h"
 
 /* Bytes behind a body that is over its limit, or over the budget, that are read so that the answer arrives. */
 #define DISCARD_MAX (256 * KIB)
@@ -114,14 +114,16 @@ static struct err check_length(struct exchange *x)
 static struct err check_peer(struct exchange *x)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct ucred peer;
 	struct err e;
 
 	if (!x->l->admin)
 		return ERR(E_OK);
 	if (info == NULL)
 		return ERR(E_LOCAL_NETWORK);
-	if (failed(e = listen_peer_uid(info->connect_fd, &x->q.peer_uid)))
+	if (failed(e = unix_peer(info->connect_fd, &peer)))
 		return e;
+	x->q.peer_uid = peer.uid;
 	x->q.has_peer = true;
 	return verifier_admits(x->l->s->v, x->q.peer_uid) ? ERR(E_OK) : ERR(E_AUTH_REFUSED);
 }

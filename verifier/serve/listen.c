@@ -6,8 +6,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -89,41 +87,5 @@ struct err listen_tcp(const char *address, int *ret_fd, uint16_t *ret_port, stru
 	if (failed(bound_port(fd, ret_port)))
 		return refused("listen on", address, reterr);
 	*ret_fd = take_fd(&fd);
-	return ERR(E_OK);
-}
-
-struct err listen_unix(const char *path, int *ret_fd, struct reason *reterr)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const size_t n = strlen(path);
-	struct stat st;
-
-	if (fd < 0)
-		return refused("make a socket for", path, reterr);
-	if (n >= sizeof(name.sun_path)) {
-		reason_set(reterr, "admin_socket: %s is longer than a socket's path can be", path);
-		return ERR(E_LOCAL_CONFIG);
-	}
-	memcpy(name.sun_path, path, n + 1);
-	/* Nobody else serves there: the state folder is locked. */
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && unlink(path) != 0)
-		return refused("replace", path, reterr);
-	/* The mode is set before anyone can connect. */
-	if (bind(fd, (const struct sockaddr *)&name, sizeof(name)) != 0 || chmod(path, 0660) != 0 ||
-	    listen(fd, BACKLOG) != 0)
-		return refused("listen on", path, reterr);
-	*ret_fd = take_fd(&fd);
-	return ERR(E_OK);
-}
-
-struct err listen_peer_uid(int fd, uint32_t *ret)
-{
-	struct ucred cred;
-	socklen_t n = sizeof(cred);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0 || n != sizeof(cred))
-		return ERR(E_LOCAL_NETWORK);
-	*ret = cred.uid;
 	return ERR(E_OK);
 }

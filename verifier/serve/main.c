@@ -11,10 +11,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 
 #include "base/args.h"
 #include "base/file.h"
+#include "base/service.h"
+#include "base/unix.h"
 #include "verifier/serve/settings.h"
 #include "verifier/serve/dev.h"
 #include "verifier/serve/http.h"
@@ -22,28 +23,6 @@
 
 #define DRAIN_MS 10000
 #define TICK_S 60
-
-/* sd_notify(3) without libsystemd: one datagram to the socket that the service manager named. */
-static void notify(const char *state)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	const char *path = getenv("NOTIFY_SOCKET");
-	cleanup_fd int fd = -1;
-	size_t n;
-
-	if (path == NULL || (path[0] != '/' && path[0] != '@'))
-		return;
-	n = strlen(path);
-	if (n >= sizeof(name.sun_path))
-		return;
-	memcpy(name.sun_path, path, n);
-	if (path[0] == '@')
-		name.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&name,
-			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_warning("the service manager was not told: %s", strerrordesc_np(errno) ?: "unknown error");
-}
 
 /* Certificate and key of the HTTPS listener, PEM. */
 struct tls {
@@ -128,13 +107,13 @@ static void on_hangup(struct verifier *v)
 	struct err e;
 
 	(void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_boottime_ms() * 1000);
-	notify(text);
+	service_notify(text);
 	e = verifier_reload(v, &why);
 	if (failed(e))
 		log_error("operators not reloaded, the old ones stay: %s", why.text[0] != '\0' ? why.text : err_text(e));
 	else
 		log_info("operators reloaded");
-	notify("READY=1");
+	service_notify("READY=1");
 }
 
 static void on_timer(struct verifier *v, struct server *s, uint64_t *seconds, uint64_t n)
@@ -197,7 +176,7 @@ static struct err run(const struct config *c, struct reason *reterr)
 	if (failed(e = take_signals(&signal_fd)) || failed(e = start_timer(&timer_fd)) ||
 	    failed(e = dir_make(c->v.state_dir, 0700)) || failed(e = verifier_new(&c->v, &v, reterr)) ||
 	    failed(e = tls_load(&c->v, &tls, reterr)) || failed(e = listen_tcp(c->v.listen, &fds.tcp, &fds.port, reterr)) ||
-	    failed(e = listen_unix(c->v.admin_socket, &fds.unix_socket, reterr)))
+	    failed(e = unix_listen(c->v.admin_socket, SOCK_STREAM, 0660, &fds.unix_socket, reterr)))
 		return e;
 	spec.verifier = v;
 	spec.tcp_fd = fds.tcp;
@@ -208,9 +187,9 @@ static struct err run(const struct config *c, struct reason *reterr)
 		return e;
 	fds.tcp = fds.unix_socket = -1;
 	log_info("assay-verifier %s serves %s on port %u", c->v.issuer, c->v.listen, fds.port);
-	notify("READY=1");
+	service_notify("READY=1");
 	e = serve(v, s, signal_fd, timer_fd);
-	notify("STOPPING=1");
+	service_notify("STOPPING=1");
 	log_info("assay-verifier stops");
 	server_stop(s, DRAIN_MS);
 	(void)unlink(c->v.admin_socket);
