@@ -37,6 +37,8 @@
 #define LIMIT_OCI_MANIFESTS 1024          /* descriptors in all indexes of a layout that are looked at */
 #define LIMIT_OCI_INDEXES 64              /* nested indexes that are read for one selection */
 #define LIMIT_OCI_DEPTH 4                 /* indexes within index.json */
+#define LIMIT_ARCHIVE_MEMBERS 65536      /* files in an image archive */
+#define LIMIT_IMAGE_BYTES (256 * 1024 * (uint64_t)MIB) /* of an image, as stored, and again unpacked; of a root folder */
 #define LIMIT_BOOT_FILE (1024 * MIB)       /* a kernel, initrd or unified kernel image that a person names */
 #define LIMIT_CONFIG (256 * KIB)          /* a configuration file of ours */
 

@@ -19,7 +19,7 @@ static const struct verb verbs[] = {
 	{ "ima", NULL, "FILE", "replay an IMA measurement list and say what is odd", verb_ima },
 	{ "allowlist", NULL, "[FILE...]", "make an allowlist from IMA lists, sums and folders", verb_allowlist },
 	{ "learn", NULL, "LOG [LOG...]", "write a platform profile from the logs of hosts that are good", verb_learn },
-	{ "image", NULL, "LAYOUT", "digest a container image in an OCI image layout folder", verb_image },
+	{ "image", NULL, "LAYOUT", "digest a container image in an OCI image layout or archive", verb_image },
 	{ "model", NULL, "PATH", "digest a model: a folder or one file", verb_model },
 	{ "predict", NULL, "uki FILE | grub", "compute what a boot will measure, from its files", verb_predict },
 };

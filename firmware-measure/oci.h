@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Digest of a container image in an OCI image layout folder: index ->
- * manifest -> config -> every layer, each blob hashed and its size compared
- * with its descriptor. A tag only selects; identity is the manifest digest.
- * Blobs that the image does not name are not looked at.
+ * Digest of a container image: index -> manifest -> config -> every layer, each
+ * blob hashed and its size compared with its descriptor. A tag only selects;
+ * identity is the manifest digest. Blobs that the image does not name are not
+ * looked at.
  *
- * No symbolic link is followed below the layout. Every document is verified
- * against the digest that names it before it is read, so indexes cannot form a
- * cycle. Platforms do not select: where an index holds images for several, the
+ * The image lies in an OCI image layout folder, in a tar archive of one
+ * (oci_store.h), or in an archive of docker save or podman save (oci_docker.h).
+ * No symbolic link is followed below it. Every document is verified against
+ * the digest that names it before it is read, so indexes cannot form a cycle.
+ * Platforms do not select: where an index holds images for several, the
  * caller names the manifest by digest. Docker's media types are refused.
  *
  * Source: OCI Image Format Specification 1.0, image-layout.md, image-index.md,
@@ -29,7 +31,7 @@ struct image_report {
 };
 
 /*
- * layout    path of the layout folder; it may not be a symlink
+ * path      the layout folder or the archive; its last component may not be a symlink
  * selector  "tag", "sha256:<hex>" of the manifest, or NULL where the index
  *           holds exactly one manifest
  * Follows nested indexes at most 4 deep, without cycles. SHA-256 only.
@@ -39,15 +41,16 @@ struct image_report {
  * Errors, with the path and the reason: E_LOCAL_NOT_FOUND (layout, blob or
  * selector), E_PEER_DUPLICATE (the selector fits more than one manifest),
  * E_PEER_DIGEST and E_PEER_RANGE (blob's digest or size), E_PEER_UNSUPPORTED
- * (symlink, special file, media type, digest algorithm), E_PEER_* (JSON),
- * E_LIMIT_*, E_PEER_CHANGED (a blob changed while it was read), E_LOCAL_IO,
+ * (symlink, special file, media type, digest algorithm), E_PEER_* (JSON, and
+ * those of archive_index()), E_LIMIT_* (more than LIMIT_IMAGE_BYTES, too),
+ * E_PEER_CHANGED (a blob or the archive changed while it was read), E_LOCAL_IO,
  * E_LOCAL_PERMISSION, E_LOCAL_MEMORY.
  */
-must_check struct err oci_measure(const char *layout, const char *selector, struct image_report *ret,
+must_check struct err oci_measure(const char *path, const char *selector, struct image_report *ret,
 				  struct reason *reterr);
 
 /* The same with jobs and progress as for a model; options may be NULL. Progress covers the layers. */
-must_check struct err oci_measure_with(const char *layout, const char *selector, const struct model_options *options,
+must_check struct err oci_measure_with(const char *path, const char *selector, const struct model_options *options,
 				       struct image_report *ret, struct reason *reterr);
 
 #endif

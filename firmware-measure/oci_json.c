@@ -13,18 +13,21 @@
 #define DIGEST_PREFIX "sha256:"
 #define REF_NAME "org.opencontainers.image.ref.name"
 
-#define TYPE_INDEX "application/vnd.oci.image.index.v1+json"
-#define TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
 #define DOCKER_PREFIX "application/vnd.docker."
 
 static const struct {
 	const char *type;
 	enum oci_media media;
 } medias[] = {
-	{ TYPE_INDEX, OCI_MEDIA_INDEX },
-	{ TYPE_MANIFEST, OCI_MEDIA_MANIFEST },
-	{ TYPE_CONFIG, OCI_MEDIA_CONFIG },
+	{ OCI_TYPE_INDEX, OCI_MEDIA_INDEX },
+	{ OCI_TYPE_MANIFEST, OCI_MEDIA_MANIFEST },
+	{ OCI_TYPE_CONFIG, OCI_MEDIA_CONFIG },
+	{ OCI_TYPE_LAYER, OCI_MEDIA_LAYER },
+	{ OCI_TYPE_LAYER "+gzip", OCI_MEDIA_LAYER_GZIP },
+	{ OCI_TYPE_LAYER "+zstd", OCI_MEDIA_LAYER_ZSTD },
+	{ "application/vnd.oci.image.layer.nondistributable.v1.tar", OCI_MEDIA_LAYER },
+	{ "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", OCI_MEDIA_LAYER_GZIP },
+	{ "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", OCI_MEDIA_LAYER_ZSTD },
 };
 
 static enum oci_media media_of(const char *type)
@@ -203,7 +206,7 @@ struct err oci_index_parse(struct bytes in, struct oci_index *ret, struct reason
 
 	if (failed(e = json_parse(in, LIMIT_OCI_JSON, &j, reterr)) ||
 	    failed(e = jobj_init(&o, j, "image index", reterr)) ||
-	    failed(e = check_head(&o, TYPE_INDEX)) ||
+	    failed(e = check_head(&o, OCI_TYPE_INDEX)) ||
 	    failed(e = refuse_member(&o, "config")) ||
 	    failed(e = refuse_member(&o, "layers")) ||
 	    failed(e = parse_descriptors(&o, "manifests", LIMIT_OCI_MANIFESTS, &index.n, &index.v)))
@@ -220,7 +223,7 @@ static struct err check_image(const struct oci_manifest *m, struct reason *reter
 	if (failed(e = refuse_docker(m->config.media, reterr)))
 		return e;
 	if (m->config.media != OCI_MEDIA_CONFIG) {
-		reason_set(reterr, "config is not of type " TYPE_CONFIG ": no container image");
+		reason_set(reterr, "config is not of type " OCI_TYPE_CONFIG ": no container image");
 		return ERR(E_PEER_UNSUPPORTED);
 	}
 	for (size_t i = 0; i < m->n_layers; i++) {
@@ -240,7 +243,7 @@ struct err oci_manifest_parse(struct bytes in, struct oci_manifest *ret, struct 
 
 	if (failed(e = json_parse(in, LIMIT_OCI_JSON, &j, reterr)) ||
 	    failed(e = jobj_init(&o, j, "image manifest", reterr)) ||
-	    failed(e = check_head(&o, TYPE_MANIFEST)) ||
+	    failed(e = check_head(&o, OCI_TYPE_MANIFEST)) ||
 	    failed(e = refuse_member(&o, "manifests")) ||
 	    failed(e = jobj_obj(&o, "config", &config)) ||
 	    failed(e = parse_descriptor(config, "config", &m.config, reterr)) ||
@@ -261,4 +264,60 @@ struct err oci_config_parse(struct bytes in, struct reason *reterr)
 	if (failed(e = json_parse(in, LIMIT_OCI_JSON, &j, reterr)))
 		return e;
 	return jobj_init(&o, j, "image configuration", reterr);
+}
+
+void oci_config_done(struct oci_config *c)
+{
+	free(c->diff_id);
+	*c = (struct oci_config){ 0 };
+}
+
+static struct err parse_diff_ids(struct jobj *rootfs, struct oci_config *c)
+{
+	const json_t *list = NULL;
+	struct err e;
+
+	if (failed(e = jobj_arr(rootfs, "diff_ids", LIMIT_OCI_LAYERS, &list)))
+		return e;
+	c->n_diff_ids = json_array_size(list);
+	c->diff_id = calloc(c->n_diff_ids + 1, sizeof(*c->diff_id));
+	if (c->diff_id == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	for (size_t i = 0; i < c->n_diff_ids; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		if (text == NULL) {
+			reason_set(rootfs->reterr, "rootfs.diff_ids[%zu]: a digest is expected", i);
+			return ERR(E_PEER_TYPE);
+		}
+		if (failed(e = oci_digest_parse(text, c->diff_id[i], rootfs->reterr)))
+			return e;
+	}
+	return ERR(E_OK);
+}
+
+struct err oci_config_read(struct bytes in, struct oci_config *ret, struct reason *reterr)
+{
+	cleanup_oci_config struct oci_config c = { 0 };
+	cleanup_json json_t *j = NULL;
+	const json_t *rootfs = NULL;
+	const char *type = NULL;
+	struct jobj o, r;
+	struct err e;
+
+	if (failed(e = json_parse(in, LIMIT_OCI_JSON, &j, reterr)) ||
+	    failed(e = jobj_init(&o, j, "image configuration", reterr)) ||
+	    failed(e = jobj_obj(&o, "rootfs", &rootfs)) ||
+	    failed(e = jobj_init(&r, rootfs, "rootfs", reterr)) ||
+	    failed(e = jobj_str(&r, "type", MEDIA_TYPE_MAX, &type)))
+		return e;
+	if (strcmp(type, "layers") != 0) {
+		reason_set(reterr, "rootfs.type %s: layers is expected", log_quote(bytes_str(type)));
+		return ERR(E_PEER_UNSUPPORTED);
+	}
+	if (failed(e = parse_diff_ids(&r, &c)))
+		return e;
+	*ret = c;
+	c = (struct oci_config){ 0 };
+	return ERR(E_OK);
 }

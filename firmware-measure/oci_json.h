@@ -13,7 +13,7 @@
  * name), E_PEER_UNKNOWN_KEY (ambiguous document), E_LIMIT_COUNT.
  *
  * Source: OCI Image Format Specification 1.0: descriptor.md, image-index.md,
- * manifest.md, image-layout.md.
+ * manifest.md, image-layout.md, config.md, media-types.md.
  */
 #ifndef ASSAY_MEASURE_OCI_JSON_H
 #define ASSAY_MEASURE_OCI_JSON_H
@@ -26,7 +26,15 @@ enum oci_media {
 	OCI_MEDIA_MANIFEST,
 	OCI_MEDIA_CONFIG,
 	OCI_MEDIA_DOCKER,
+	OCI_MEDIA_LAYER, /* a tar archive; also what is not to be distributed */
+	OCI_MEDIA_LAYER_GZIP,
+	OCI_MEDIA_LAYER_ZSTD,
 };
+
+#define OCI_TYPE_INDEX "application/vnd.oci.image.index.v1+json"
+#define OCI_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define OCI_TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
+#define OCI_TYPE_LAYER "application/vnd.oci.image.layer.v1.tar"
 
 #define OCI_TAG_MAX 128
 
@@ -66,5 +74,16 @@ must_check struct err oci_manifest_parse(struct bytes in, struct oci_manifest *r
 
 /* Image configuration: a JSON object; its members are nobody's here. */
 must_check struct err oci_config_parse(struct bytes in, struct reason *reterr);
+
+/* What of a configuration says how the root file system is made. */
+struct oci_config {
+	size_t n_diff_ids;       /* at most LIMIT_OCI_LAYERS */
+	uint8_t (*diff_id)[32];  /* SHA-256 of each uncompressed layer, the lowest first; owned */
+};
+void oci_config_done(struct oci_config *c);
+#define cleanup_oci_config cleanup(oci_config_done)
+
+/* The same document, read for these members: rootfs of type "layers", diff_ids. Source: config.md. */
+must_check struct err oci_config_read(struct bytes in, struct oci_config *ret, struct reason *reterr);
 
 #endif

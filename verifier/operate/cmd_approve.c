@@ -107,7 +107,7 @@ static struct err image_predicate(const struct approve *a, json_t *p, struct rea
 	if (r == NULL)
 		return ERR(E_LOCAL_MEMORY);
 	if (failed(e = need((a->layout != NULL) != (a->digests.n > 0), reterr,
-			    "image: give --layout FOLDER (measured now) or --digest HEX of the manifest")))
+			    "image: give --layout PATH (measured now) or --digest HEX of the manifest")))
 		return e;
 	if (a->digests.n > 0)
 		return put_strings(p, "manifests", &a->digests);
@@ -356,7 +356,7 @@ int cmd_approve(void *ctx, int argc, char **argv)
 		{ "from", OPT_STRING, &a.from, "HOST", "host, platform: take what this enrolled host showed", 0 },
 		{ "ek-sha256", OPT_STRING, &a.ek_sha256, "HEX", "host: SHA-256 of the EK public key", 0 },
 		{ "asset", OPT_STRING, &a.asset, "TEXT", "host: which machine this is", 0 },
-		{ "layout", OPT_STRING, &a.layout, "FOLDER", "image: OCI image layout to measure", 0 },
+		{ "layout", OPT_STRING, &a.layout, "PATH", "image: OCI image layout or archive to measure", 0 },
 		{ "select", OPT_STRING, &a.select, "TAG|DIGEST", "image: which image of the layout", 0 },
 		{ "path", OPT_STRING, &a.path, "PATH", "model: folder or file to measure", 0 },
 		{ "version-name", OPT_STRING, &a.version, "TEXT", "model: its version", 0 },
