@@ -117,52 +117,43 @@ static struct err recheck(const struct model_root *root, const struct item_list 
 }
 
 /* Everything of one file that the manifest covers. */
-static struct err add_file(struct hasher *h, struct buf *head, const struct hash_item *item)
+static struct err add_file(struct hasher *h, struct buf *head, const struct model_file *f)
 {
-	struct bytes path = bytes_str(item->path);
+	struct bytes path = bytes_str(f->path);
 	struct err e;
 
 	buf_clear(head);
 	if (failed(e = wr_u32be(head, (uint32_t)path.n)) ||
 	    failed(e = buf_add(head, path)) ||
-	    failed(e = wr_u64be(head, item->id.size)) ||
-	    failed(e = buf_add(head, BYTES_ARR(item->sha256))))
+	    failed(e = wr_u64be(head, f->size)) ||
+	    failed(e = buf_add(head, BYTES_ARR(f->sha256))))
 		return e;
 	return hasher_add(h, buf_bytes(head));
 }
 
-static struct err manifest_digest(const struct item_list *l, uint8_t ret[32])
+struct err model_digests_without(const struct model_report *m, const char *without, struct model_digests *ret)
 {
 	cleanup_buf struct buf head = BUF_INIT(LIMIT_PATH + 64);
-	cleanup_hasher struct hasher *h = NULL;
+	cleanup_hasher struct hasher *manifest = NULL, *root = NULL;
 	struct digest d;
 	struct err e;
 
-	if (failed(e = hasher_new(DIGEST_SHA256, &h)) ||
-	    failed(e = hasher_add(h, BYTES(domain, sizeof(domain)))))
+	if (failed(e = hasher_new(DIGEST_SHA256, &manifest)) || failed(e = hasher_new(DIGEST_SHA256, &root)) ||
+	    failed(e = hasher_add(manifest, BYTES(domain, sizeof(domain)))))
 		return e;
-	for (size_t i = 0; i < l->n; i++)
-		if (failed(e = add_file(h, &head, &l->v[i])))
-			return e;
-	if (failed(e = hasher_finish(h, &d)))
-		return e;
-	return bytes_copy_exact(digest_bytes(&d), ret, 32);
-}
+	for (size_t i = 0; i < m->n_files; i++) {
+		const struct model_file *f = &m->files[i];
 
-static struct err oms_root(const struct item_list *l, uint8_t ret[32])
-{
-	cleanup_hasher struct hasher *h = NULL;
-	struct digest d;
-	struct err e;
-
-	if (failed(e = hasher_new(DIGEST_SHA256, &h)))
-		return e;
-	for (size_t i = 0; i < l->n; i++)
-		if (failed(e = hasher_add(h, BYTES_ARR(l->v[i].sha256))))
+		if (without != NULL && strcmp(f->path, without) == 0)
+			continue;
+		if (failed(e = add_file(manifest, &head, f)) || failed(e = hasher_add(root, BYTES_ARR(f->sha256))))
 			return e;
-	if (failed(e = hasher_finish(h, &d)))
+	}
+	if (failed(e = hasher_finish(manifest, &d)) ||
+	    failed(e = bytes_copy_exact(digest_bytes(&d), ret->manifest, sizeof(ret->manifest))) ||
+	    failed(e = hasher_finish(root, &d)))
 		return e;
-	return bytes_copy_exact(digest_bytes(&d), ret, 32);
+	return bytes_copy_exact(digest_bytes(&d), ret->oms_root, sizeof(ret->oms_root));
 }
 
 /* How many parts of shard_size bytes a file has. */
@@ -228,11 +219,7 @@ static struct err hash_shards(const struct model_root *root, struct item_list *l
 static struct err report(struct item_list *l, const struct model_options *o, struct model_report *r)
 {
 	const uint8_t (*shards)[32] = (const uint8_t (*)[32])r->shards;
-	struct err e;
 
-	if (!o->shards_only && (failed(e = manifest_digest(l, r->digests.manifest)) ||
-				failed(e = oms_root(l, r->digests.oms_root))))
-		return e;
 	r->files = calloc(l->n, sizeof(*r->files));
 	if (r->files == NULL)
 		return ERR(E_LOCAL_MEMORY);
@@ -251,7 +238,7 @@ static struct err report(struct item_list *l, const struct model_options *o, str
 		f->shards = shards;
 		shards += f->n_shards;
 	}
-	return ERR(E_OK);
+	return o->shards_only ? ERR(E_OK) : model_digests_without(r, NULL, &r->digests);
 }
 
 struct err model_measure(const char *path, const struct model_options *options, struct model_report *ret,

@@ -84,4 +84,8 @@ struct model_options {
 must_check struct err model_measure(const char *path, const struct model_options *options, struct model_report *ret,
 				    struct reason *reterr);
 
+/* Digests of a measured model as if the file with this path were not there; NULL: of all files. E_LOCAL_*. */
+must_check struct err model_digests_without(const struct model_report *m, const char *without,
+					    struct model_digests *ret);
+
 #endif

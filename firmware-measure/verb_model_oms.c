@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "firmware-measure/oms.h"
+#include "firmware-measure/oms_measure.h"
 #include "firmware-measure/verb_model.h"
 
 /* A path below the folder: not empty, not absolute, no "..". */
@@ -20,46 +20,6 @@ static bool is_below(const char *path)
 			return false;
 	}
 	return true;
-}
-
-/* Reads a file that the user named; the reason says which. */
-static struct err read_named(const char *what, const char *path, struct buf *ret, struct reason *reterr)
-{
-	struct err e = file_read(AT_FDCWD, path, ret);
-
-	if (failed(e))
-		reason_set(reterr, "%s %s: %s", what, log_quote(bytes_str(path)), err_text(e));
-	return e;
-}
-
-/* What is trusted: owned here, lent to a struct oms_signer. */
-struct signer {
-	struct key *key;
-	struct trust *ca;
-};
-
-static void signer_done(struct signer *s)
-{
-	key_free(s->key);
-	trust_free(s->ca);
-}
-#define cleanup_signer cleanup(signer_done)
-
-static struct err signer_read(const struct model_verb *o, struct signer *s, struct reason *reterr)
-{
-	cleanup_buf struct buf pem = BUF_INIT(MIB);
-	struct err e;
-
-	if (o->key != NULL) {
-		if (failed(e = read_named("--key", o->key, &pem, reterr)))
-			return e;
-		if (failed(e = key_from_pem(buf_bytes(&pem), &s->key)))
-			reason_set(reterr, "--key %s: no public key in PEM: %s", log_quote(bytes_str(o->key)), err_text(e));
-		return e;
-	}
-	if (failed(e = read_named("--ca", o->ca, &pem, reterr)) || failed(e = trust_new(&s->ca)))
-		return e;
-	return trust_add_signers(s->ca, buf_bytes(&pem), 256, reterr);
 }
 
 /* What differs, said as it is found; for machines kept by kind. */
@@ -142,17 +102,13 @@ static struct err verify(const struct model_verb *o, const char *path, bool *ret
 {
 	cleanup_oms_manifest struct oms_manifest m = { 0 };
 	cleanup_model_report struct model_report r = { 0 };
-	cleanup_buf struct buf bundle = BUF_INIT(LIMIT_OMS_BUNDLE);
-	cleanup_signer struct signer s = { 0 };
+	cleanup_oms_trusted struct oms_trusted by = { 0 };
 	struct oms_skip skip = { .manifest = &m, .n_ignored = o->ignore.n, .ignored = o->ignore.v };
 	struct differences d = { 0 };
 	struct err e;
 
-	if (failed(e = signer_read(o, &s, reterr)) ||
-	    failed(e = read_named("--verify", o->verify, &bundle, reterr)) ||
-	    failed(e = oms_verify(buf_bytes(&bundle),
-				  &(struct oms_signer){ .key = s.key, .ca = s.ca, .now_s = clock_now_s() }, &m,
-				  reterr)) ||
+	if (failed(e = oms_trusted_read(o->key, o->ca, &by, reterr)) ||
+	    failed(e = oms_verify_file(o->verify, &by, &m, reterr)) ||
 	    failed(e = oms_skip_bundle(&skip, path, o->verify, reterr)))
 		return e;
 	if (failed(e = measure(o, path, &skip, m.shard_size, &r, reterr)))

@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -203,6 +204,29 @@ def test_W7_model_replaced_by_a_symlink_while_it_runs(lab):
 		shutil.rmtree(lab.path("mdl"))
 		os.symlink(lab.path("mdl.good"), lab.path("mdl"))
 	changes_while_it_runs(lab, link)
+
+
+def test_W5_model_approved_by_its_signature(lab):
+	"""The bundle lies in the model's folder or beside it; a file that it does not sign is no part of what was approved."""
+	measure, key, pub = lab.program("FIRMWARE_MEASURE"), lab.path("signer.key"), lab.path("signer.pub")
+	bundle = lab.path("mdl", "model.sig")
+	for args in (("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key), ("pkey", "-in", key, "-pubout", "-out", pub)):
+		subprocess.run(("openssl",) + args, check=True, stderr=subprocess.DEVNULL)
+	try:
+		lab.run(measure, "model", "--sign", key, "--out", bundle, lab.path("mdl"))
+		refused_before = lab.h.run("/bin/echo", MARK, status=125)
+		check("W5" in refused_before.stderr, "the bundle itself is a change: %r" % refused_before.stderr)
+		lab.approve("model", "mdl", "--path", lab.path("mdl"), "--oms", bundle, "--oms-key", pub, "--version-name", "1")
+		equal(lab.h.run("/bin/echo", MARK).stdout, MARK + "\n", "output of the command")
+		os.rename(bundle, lab.path("model.sig"))
+		equal(lab.h.run("/bin/echo", MARK).stdout, MARK + "\n", "output of the command")
+		with open(lab.path("mdl", "more"), "w"):
+			pass
+		check("W5" in lab.h.run("/bin/echo", MARK, status=125).stderr, "a file that is not signed")
+	finally:
+		restore(lab)
+		lab.approve("model", "mdl", "--path", lab.path("mdl"), "--version-name", "1")
+	lab.h.run("/bin/true")
 
 
 def test_W7_run_ends_the_command_by_itself(lab):

@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "firmware-measure/model.h"
 #include "firmware-measure/oci.h"
+#include "firmware-measure/oms_measure.h"
 #include "verifier/operate/ctl.h"
 
 struct approve {
@@ -18,7 +18,7 @@ struct approve {
 	struct ctl_document doc;
 	struct opt_list digests, oms_roots, hosts, images, models, platforms, scopes, resources;
 	const char *ek_sha256, *from, *asset, *layout, *select, *path, *version, *pcrs, *workload_before, *unapproved;
-	const char *minimum_status, *profile;
+	const char *minimum_status, *profile, *oms, *oms_key, *oms_ca;
 	uint64_t max_ttl_s;
 };
 
@@ -116,13 +116,53 @@ static struct err image_predicate(const struct approve *a, json_t *p, struct rea
 	return put_one_hex(p, "manifests", BYTES_ARR(r->digests.manifest));
 }
 
+/* Digests of a model in its folder or file; with a bundle only where that signs every file of it. */
+static struct err measure_model(const struct approve *a, struct oms_measured *ret, struct reason *reterr)
+{
+	cleanup_oms_trusted struct oms_trusted by = { 0 };
+	cleanup_model_report struct model_report r = { 0 };
+	struct err e;
+
+	if (a->oms == NULL) {
+		e = model_measure(a->path, NULL, &r, reterr);
+		*ret = (struct oms_measured){ .n = 1, .digests = { r.digests } };
+		return e;
+	}
+	if (failed(e = oms_trusted_read(a->oms_key, a->oms_ca, &by, reterr)))
+		return e;
+	return oms_measure(a->path, a->oms, &by, ret, reterr);
+}
+
+static struct err put_model_digests(const struct oms_measured *m, json_t *p)
+{
+	char manifest[2][65], root[2][65];
+	struct opt_list manifests = { .n = m->n }, roots = { .n = m->n };
+	struct err e;
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (failed(e = hex_encode(BYTES_ARR(m->digests[i].manifest), manifest[i], sizeof(manifest[i]))) ||
+		    failed(e = hex_encode(BYTES_ARR(m->digests[i].oms_root), root[i], sizeof(root[i]))))
+			return e;
+		manifests.v[i] = manifest[i];
+		roots.v[i] = root[i];
+	}
+	if (failed(e = put_strings(p, "manifests", &manifests)))
+		return e;
+	return put_strings(p, "oms_root", &roots);
+}
+
 static struct err model_predicate(const struct approve *a, json_t *p, struct reason *reterr)
 {
-	cleanup_model_report struct model_report r = { 0 };
+	struct oms_measured m = { 0 };
 	struct err e;
 
 	if (failed(e = need((a->path != NULL) != (a->digests.n > 0), reterr,
 			    "model: give --path FOLDER|FILE (measured now) or --digest HEX of Assay's manifest")) ||
+	    failed(e = need(a->oms == NULL || a->path != NULL, reterr,
+			    "model: --oms goes with --path: a bundle holds no sizes, so the model itself is measured")) ||
+	    failed(e = need((a->oms != NULL) == ((a->oms_key != NULL) != (a->oms_ca != NULL)) &&
+				    (a->oms != NULL || (a->oms_key == NULL && a->oms_ca == NULL)),
+			    reterr, "model: --oms BUNDLE goes with one of --oms-key PEM and --oms-ca PEM")) ||
 	    failed(e = need(a->version != NULL, reterr, "model: --version-name TEXT is needed")) ||
 	    failed(e = json_put_str(p, "version", a->version)))
 		return e;
@@ -131,10 +171,9 @@ static struct err model_predicate(const struct approve *a, json_t *p, struct rea
 			return e;
 		return put_strings(p, "oms_root", &a->oms_roots);
 	}
-	if (failed(e = model_measure(a->path, NULL, &r, reterr)) ||
-	    failed(e = put_one_hex(p, "manifests", BYTES_ARR(r.digests.manifest))))
+	if (failed(e = measure_model(a, &m, reterr)))
 		return e;
-	return put_one_hex(p, "oms_root", BYTES_ARR(r.digests.oms_root));
+	return put_model_digests(&m, p);
 }
 
 /* "0-7,14" as a mask. */
@@ -362,6 +401,9 @@ int cmd_approve(void *ctx, int argc, char **argv)
 		{ "version-name", OPT_STRING, &a.version, "TEXT", "model: its version", 0 },
 		{ "digest", OPT_LIST, &a.digests, "HEX", "image, model: manifest digest; may repeat", 0 },
 		{ "oms-root", OPT_LIST, &a.oms_roots, "HEX", "model: OpenSSF Model Signing root digest; may repeat", 0 },
+		{ "oms", OPT_STRING, &a.oms, "BUNDLE", "model: OpenSSF Model Signing bundle that must sign all of --path", 0 },
+		{ "oms-key", OPT_STRING, &a.oms_key, "PEM", "model: public key that must have signed the bundle", 0 },
+		{ "oms-ca", OPT_STRING, &a.oms_ca, "PEM", "model: CAs of the certificate that must have signed the bundle", 0 },
 		{ "profile", OPT_STRING, &a.profile, "FILE", "platform: rules over logs, as firmware-measure learn writes them", 0 },
 		{ "pcrs", OPT_STRING, &a.pcrs, "LIST", "platform: registers to compare, for example 0-7", 0 },
 		{ "host", OPT_LIST, &a.hosts, "NAME", "platform: host documents it is for (all); may repeat", 0 },
