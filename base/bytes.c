@@ -40,15 +40,6 @@ bool bytes_all(struct bytes b, uint8_t v)
 	return true;
 }
 
-struct err bytes_sub(struct bytes b, size_t off, size_t n, struct bytes *ret)
-{
-	if (off > b.n || n > b.n - off)
-		return ERR(E_PEER_TRUNCATED);
-	/* An offset on NULL is undefined even when it is 0. */
-	*ret = b.p == NULL ? BYTES_NONE : BYTES(b.p + off, n);
-	return ERR(E_OK);
-}
-
 struct err bytes_copy_exact(struct bytes b, uint8_t *dst, size_t n)
 {
 	if (b.n != n)

@@ -47,7 +47,14 @@ int bytes_cmp(struct bytes a, struct bytes b);
 bool bytes_all(struct bytes b, uint8_t v);
 
 /* Part [off, off+n) of b. E_PEER_TRUNCATED where b is shorter; *ret is then unchanged. */
-must_check struct err bytes_sub(struct bytes b, size_t off, size_t n, struct bytes *ret);
+must_check static inline struct err bytes_sub(struct bytes b, size_t off, size_t n, struct bytes *ret)
+{
+	if (off > b.n || n > b.n - off)
+		return ERR(E_PEER_TRUNCATED);
+	/* An offset on NULL is undefined even when it is 0. */
+	*ret = b.p == NULL ? BYTES_NONE : BYTES(b.p + off, n);
+	return ERR(E_OK);
+}
 
 /* Copies b into dst of n bytes; E_PEER_RANGE unless b.n == n. */
 must_check struct err bytes_copy_exact(struct bytes b, uint8_t *dst, size_t n);

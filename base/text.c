@@ -309,12 +309,26 @@ size_t utf8_len(struct bytes s)
 	return 0;
 }
 
+#define EACH_BYTE(v) (0x0101010101010101u * (v))
+
+/* Eight characters at once: no byte has its highest bit, and none is zero, from which taking one would set it. */
+static bool eight_ascii(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return ((v | (v - EACH_BYTE(0x01))) & EACH_BYTE(0x80)) == 0;
+}
+
 bool utf8_valid(struct bytes s)
 {
 	size_t n;
 
 	for (size_t i = 0; i < s.n; i += n) {
 		/* Nearly all text is ASCII: no look at the table for it. */
+		n = 8;
+		if (s.n - i >= n && eight_ascii(s.p + i))
+			continue;
 		n = s.p[i] < 0x80 ? 1 : utf8_len(BYTES(s.p + i, s.n - i));
 		if (n == 0 || s.p[i] == 0)
 			return false;

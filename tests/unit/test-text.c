@@ -319,6 +319,18 @@ static void utf8(void **state)
 		assert_false(utf8_valid(bytes_str(bad[i])));
 	assert_true(utf8_valid(BYTES_NONE));
 	assert_false(utf8_valid(BYTES_LIT("a\0b")));
+	/* Wherever it stands among the eight that are looked at together, and behind them. */
+	for (size_t i = 0; i < 20; i++) {
+		char text[] = "\x01ssay \x7f assay, assay";
+
+		assert_true(utf8_valid(BYTES(text, 20)));
+		text[i] = '\0';
+		assert_false(utf8_valid(BYTES(text, 20)));
+		text[i] = '\x80';
+		assert_false(utf8_valid(BYTES(text, 20)));
+		text[i] = '\xff';
+		assert_false(utf8_valid(BYTES(text, 20)));
+	}
 	/* What follows the view does not make it whole. */
 	assert_false(utf8_valid(BYTES("\xc3\xbc", 1)));
 	assert_false(utf8_valid(BYTES("\xe2\x82\xac", 2)));
