@@ -66,6 +66,12 @@ struct err ima_replay_init(struct ima_replay *r, uint32_t pcr, unsigned banks, c
 	return ERR(E_OK);
 }
 
+void ima_replay_native_only(struct ima_replay *r)
+{
+	for (unsigned id = 0; id < N_DIGESTS; id++)
+		r->bank[id].full.n = r->bank[id].shrt.n = 0;
+}
+
 static bool value_is(const struct digest *value, const struct digest *want)
 {
 	return value->n > 0 && bytes_eq(digest_bytes(value), digest_bytes(want));
@@ -85,17 +91,11 @@ static enum ima_fit bank_fit(const struct ima_bank *b)
 /* All quoted banks at the same entry, or none. */
 static void match(struct ima_replay *r)
 {
-	enum ima_fit fit[N_DIGESTS] = { 0 };
-
-	for (unsigned id = 0; id < N_DIGESTS; id++) {
-		if ((r->quoted & BIT(id)) == 0)
-			continue;
-		fit[id] = bank_fit(&r->bank[id]);
-		if (fit[id] == IMA_FIT_UNKNOWN)
+	for (unsigned id = 0; r->quoted >> id != 0; id++)
+		if ((r->quoted & BIT(id)) != 0 && bank_fit(&r->bank[id]) == IMA_FIT_UNKNOWN)
 			return;
-	}
 	for (unsigned id = 0; id < N_DIGESTS; id++)
-		r->bank[id].fit = fit[id];
+		r->bank[id].fit = (r->quoted & BIT(id)) != 0 ? bank_fit(&r->bank[id]) : IMA_FIT_UNKNOWN;
 	r->matched = r->quoted != 0;
 }
 
@@ -186,7 +186,7 @@ struct err ima_replay_entry(struct ima_replay *r, const struct ima_entry *ent, u
 	}
 	if (ent->pcr != r->pcr)
 		odd |= IMA_ODD_PCR;
-	for (unsigned id = 0; id < N_DIGESTS && (odd & IMA_ODD_PCR) == 0; id++)
+	for (unsigned id = 0; r->banks >> id != 0 && (odd & IMA_ODD_PCR) == 0; id++)
 		if ((r->banks & BIT(id)) != 0 && failed(e = bank_entry(&r->bank[id], (enum digest_id)id, ent)))
 			return e;
 	r->n_entries++;

@@ -40,11 +40,6 @@ enum imalog_form imalog_form_of(struct bytes start)
 	return i > 0 ? IMALOG_ASCII : IMALOG_BINARY;
 }
 
-struct err ima_rd_u32(struct rd *r, enum imalog_order order, uint32_t *ret)
-{
-	return order == IMALOG_BIG_ENDIAN ? rd_u32be(r, ret) : rd_u32le(r, ret);
-}
-
 /* The next n bytes, or how many the entry needs at least. n was compared with IMA_ENTRY_MAX, and so was what lies
  * before. */
 static struct err take(struct rd *r, size_t n, struct bytes *ret, size_t *ret_need)
@@ -56,18 +51,22 @@ static struct err take(struct rd *r, size_t n, struct bytes *ret, size_t *ret_ne
 	return e;
 }
 
+static struct err take_u32(struct rd *r, enum imalog_order order, uint32_t *ret, size_t *ret_need)
+{
+	struct err e = ima_rd_u32(r, order, ret);
+
+	if (failed(e))
+		*ret_need = r->off + 4;
+	return e;
+}
+
 /* A length and as many bytes. E_PEER_TRUNCATED where b ends before, E_LIMIT_SIZE above max. */
 static struct err take_sized(struct rd *r, enum imalog_order order, size_t max, struct bytes *ret, size_t *ret_need)
 {
-	struct bytes raw;
-	struct rd len;
 	struct err e;
 	uint32_t n;
 
-	if (failed(e = take(r, 4, &raw, ret_need)))
-		return e;
-	len = RD(raw);
-	if (failed(e = ima_rd_u32(&len, order, &n)))
+	if (failed(e = take_u32(r, order, &n, ret_need)))
 		return e;
 	if (n > max)
 		return ERR(E_LIMIT_SIZE);
@@ -99,14 +98,10 @@ static bool name_plain(struct bytes name)
 static struct err frame_binary(const struct imalog *l, struct bytes b, struct ima_frame *ret, size_t *ret_need,
 			       struct reason *reterr)
 {
-	struct rd r = RD(b), num;
-	struct bytes raw;
+	struct rd r = RD(b);
 	struct err e;
 
-	if (failed(e = take(&r, 4, &raw, ret_need)))
-		return e;
-	num = RD(raw);
-	if (failed(e = ima_rd_u32(&num, l->order, &ret->pcr)))
+	if (failed(e = take_u32(&r, l->order, &ret->pcr, ret_need)))
 		return e;
 	if (ret->pcr >= LIMIT_PCRS) {
 		reason_set(reterr, "expected a PCR below %d, seen %u: not an IMA list, or one in the other byte order",
@@ -254,9 +249,20 @@ struct err imalog_next(struct imalog *l, struct ima_entry *ret, bool *ret_more, 
 				   .hashed = f.data };
 	ret->digest.alg = N_DIGESTS;
 	ima_entry_decode(l, f.data, ret);
+	ret->in_reader = l->form == IMALOG_ASCII || l->tail_used || l->template.legacy;
 	l->n_entries++;
 	l->off += f.size;
 	return ERR(E_OK);
+}
+
+void imalog_next_batch(struct imalog *l, struct imalog_batch *ret)
+{
+	ret->n = 0;
+	do {
+		ret->e = imalog_next(l, &ret->v[ret->n], &ret->more, &ret->why);
+		if (failed(ret->e) || ret->more)
+			return;
+	} while (!ret->v[ret->n++].in_reader && ret->n < IMALOG_BATCH);
 }
 
 struct err imalog_end(const struct imalog *l)

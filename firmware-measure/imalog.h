@@ -96,6 +96,7 @@ struct ima_entry {
 	struct bytes template_name; /* as in the list */
 	enum ima_entry_state state;
 	struct bytes hashed; /* what the template hash is over; also H for other banks */
+	bool in_reader;      /* views point into the reader, not into the part (text, template "ima", a part's end) */
 
 	/* From here on: only where state is IMA_ENTRY_DECODED, else empty. */
 	uint32_t fields;                  /* bit 1 << ima_field_id per field present */
@@ -137,7 +138,8 @@ must_check struct err imalog_feed(struct imalog *l, struct bytes part);
 
 /*
  * The next entry; *ret_more true: there is none before the next part. Views
- * in *ret live until the next call on l and as long as the part.
+ * in *ret live as long as the part; those of an entry that is in_reader only
+ * until the next call on l.
  *
  * E_LIMIT_SIZE for an entry above IMA_ENTRY_MAX; E_PEER_RANGE for a PCR that
  * no TPM has (often the other byte order); E_PEER_SYNTAX; for ASCII also
@@ -146,6 +148,21 @@ must_check struct err imalog_feed(struct imalog *l, struct bytes part);
  * every further call fails likewise. reterr may be NULL.
  */
 must_check struct err imalog_next(struct imalog *l, struct ima_entry *ret, bool *ret_more, struct reason *reterr);
+
+/*
+ * Several entries at once, so that what is looked up for them can be asked for
+ * (ima_allowlist_prefetch) while others are hashed: one after the other, most
+ * of the wait for memory would stay.
+ */
+#define IMALOG_BATCH 16
+struct imalog_batch {
+	size_t n; /* entries of v; their views all live until the next call on the reader */
+	bool more; /* as imalog_next() says it, after the n entries */
+	struct err e; /* likewise: the n entries before it are good */
+	struct reason why;
+	struct ima_entry v[IMALOG_BATCH];
+};
+void imalog_next_batch(struct imalog *l, struct imalog_batch *ret);
 
 /* At the end of the list: E_PEER_TRUNCATED where the last entry is incomplete, at l->off. */
 must_check struct err imalog_end(const struct imalog *l);

@@ -17,7 +17,10 @@ struct ima_frame {
 	size_t size;       /* of the entry in the list */
 };
 
-must_check struct err ima_rd_u32(struct rd *r, enum imalog_order order, uint32_t *ret);
+must_check static inline struct err ima_rd_u32(struct rd *r, enum imalog_order order, uint32_t *ret)
+{
+	return order == IMALOG_BIG_ENDIAN ? rd_u32be(r, ret) : rd_u32le(r, ret);
+}
 
 /*
  * The line at the start of b; its data are put together in l->text.

@@ -433,6 +433,13 @@ def test_I2_data_without_its_hash(lab):
 	back(lab)
 
 
+def test_I2_bank_that_the_kernel_cannot_hash_for(lab):
+	"""SHA-1 hashes with zeros behind never pass, and the verdict says what is wrong with the register."""
+	reboot(lab, lambda b: setattr(b, "padded", True))
+	refused_by(lab, "I3", "SHA-1 hashes with zeros behind", "name another one")
+	back(lab)
+
+
 def test_I9_boot_aggregate_of_another_boot(lab):
 	"""The list begins with another boot's aggregate; the register fits the list."""
 	lab.harness("reset", "--index", str(H))

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "firmware-measure/cel.h"
+#include "firmware-measure/evlog.h"
+#include "firmware-measure/imalog.h"
 
 #define MAX_BYTES (8 * MIB)
 
@@ -122,14 +124,52 @@ static void begin(struct lab *l)
 	lab_record(l, &ev);
 }
 
+static void measure_log(struct lab *l)
+{
+	struct evlog_pos pos = { 0 };
+	struct evlog_event ev;
+	struct evlog log;
+
+	must(evlog_open(buf_bytes(&l->firmware_log), &log, NULL));
+	for (;;) {
+		must(evlog_next(&log, &pos, &ev, NULL));
+		if (ev.end)
+			break;
+		for (unsigned id = 0; evlog_extends(&ev) && id < N_DIGESTS; id++)
+			if (ev.digest[id].n > 0)
+				must(softtpm_extend(l->tpm, (enum digest_id)id, ev.pcr, ev.digest[id]));
+	}
+}
+
+void lab_ima(struct lab *l, struct bytes list)
+{
+	cleanup_imalog struct imalog log;
+	struct ima_entry ent;
+	struct digest d;
+	bool more;
+
+	imalog_init(&log, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
+	must(imalog_feed(&log, list));
+	for (;;) {
+		must(imalog_next(&log, &ent, &more, NULL));
+		if (more)
+			break;
+		must(digest_one(DIGEST_SHA256, ent.hashed, &d));
+		must(softtpm_extend(l->tpm, DIGEST_SHA256, IMA_PCR, digest_bytes(&d)));
+	}
+	must(buf_add(&l->ima, list));
+}
+
 void lab_boot(struct lab *l)
 {
 	char text[16];
 
-	for (unsigned pcr = 0; pcr < 8; pcr++) {
+	for (unsigned pcr = 0; pcr < 8 && l->firmware_log.n == 0; pcr++) {
 		(void)snprintf(text, sizeof(text), "firmware %u", pcr);
 		must(softtpm_event(l->tpm, pcr, bytes_str(text)));
 	}
+	if (l->firmware_log.n > 0)
+		measure_log(l);
 	buf_clear(&l->log);
 	l->n_records = 0;
 	for (size_t i = 0; i < l->n_instances; i++)

@@ -59,8 +59,13 @@ void lab_doc_put(struct lab *l, size_t doc, json_t *p);
 /* Sets the golden vector to what the registers hold now. */
 void lab_approve_platform(struct lab *l);
 
-/* The host's side. lab_boot() is what follows a TPM reset or restart: firmware measures, a new log begins. */
+/*
+ * The host's side. lab_boot() is what follows a TPM reset or restart: firmware
+ * measures (what l->firmware_log says, where a test filled it), a new log begins.
+ */
 void lab_boot(struct lab *l);
+/* The kernel measures the entries of a binary IMA list: they are added to l->ima and extended in the SHA-256 bank. */
+void lab_ima(struct lab *l, struct bytes list);
 void lab_record(struct lab *l, const struct workload_event *ev);
 /* Appends to the log what was extended, but with another number or register. */
 void lab_record_as(struct lab *l, const struct workload_event *ev, uint64_t recnum, uint32_t pcr);

@@ -559,10 +559,6 @@ static void test_W_once_too_many_starts(void **state)
 static void ima_entries(struct lab *l, size_t bytes)
 {
 	cleanup_ima_list struct ima_list list;
-	cleanup_imalog struct imalog log;
-	struct ima_entry ent;
-	struct digest digest;
-	bool more;
 
 	ima_list_init(&list);
 	for (unsigned i = 0; list.binary.n < bytes; i++) {
@@ -571,16 +567,7 @@ static void ima_entries(struct lab *l, size_t bytes)
 		(void)snprintf(path, sizeof(path), "/usr/bin/%u", i);
 		ima_list_file(&list, BYTES(l->host->digest, 32), path);
 	}
-	imalog_init(&log, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
-	assert_false(failed(imalog_feed(&log, buf_bytes(&list.binary))));
-	for (;;) {
-		assert_false(failed(imalog_next(&log, &ent, &more, NULL)));
-		if (more)
-			break;
-		assert_false(failed(digest_of(DIGEST_SHA256, &digest, 1, &ent.hashed)));
-		assert_false(failed(softtpm_extend(l->tpm, DIGEST_SHA256, 10, digest_bytes(&digest))));
-	}
-	assert_false(failed(buf_add(&l->ima, buf_bytes(&list.binary))));
+	lab_ima(l, buf_bytes(&list.binary));
 }
 
 /* Both in parts: each goes on from where it is, and the one that is there first waits for the other. */
@@ -620,6 +607,33 @@ static void test_I3_W1_both_in_parts(void **state)
 	}
 }
 
+/* What lies behind the quoted value is not looked at, even where it could not be read; before it, it is. */
+static void test_I3_unreadable_behind_the_quoted_state(void **state)
+{
+	(void)state;
+	for (int before = 0; before < 2; before++) {
+		cleanup_lab struct lab *l = lab_new(SOFTTPM_AK_P256);
+		char json[128];
+
+		(void)snprintf(json, sizeof(json), "{\"digests\":[\"%s\"],\"boot_aggregate\":\"ignored\"}",
+			       hex32(l->host->digest).text);
+		lab_doc_set(l, DOCUMENT_PLATFORM, "ima", json);
+		ima_entries(l, 1000);
+		assert_false(failed(buf_add(&l->ima, BYTES_LIT("\xff\xff\xff\xff no entry of any list"))));
+		if (before == 0) {
+			lab_must_pass(l);
+		} else {
+			cleanup_verdict struct verdict v;
+
+			verdict_init(&v);
+			l->ima.p[0] = 0xff;
+			attest(l, NULL, &v);
+			assert_int_equal(v.result[row_of("I3")], CHECK_FAIL);
+			assert_false(verdict_passed(&v));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -644,6 +658,7 @@ int main(void)
 		cmocka_unit_test(test_N7_part_of_a_pending_host),
 		cmocka_unit_test(test_W_once_too_many_starts),
 		cmocka_unit_test(test_I3_W1_both_in_parts),
+		cmocka_unit_test(test_I3_unreadable_behind_the_quoted_state),
 	};
 
 	return cmocka_run_group_tests_name("appraise-parts", tests, NULL, NULL);

@@ -100,6 +100,31 @@ static void list_of_three(struct ima_list *l, size_t end[3])
 	end[2] = l->binary.n;
 }
 
+/* A caller that cannot use padded values does not pay for them, and they do not fit. */
+static void native_only(void **state)
+{
+	size_t end[3];
+
+	(void)state;
+	for (int k = KERNEL_NATIVE; k <= KERNEL_PADDED_SHORT; k++) {
+		cleanup_ima_list struct ima_list l = { 0 };
+		struct ima_replay r;
+		struct tpm t;
+
+		list_of_three(&l, end);
+		tpm_init(&t);
+		tpm_run(&t, &l, 0, 3, (enum kernel)k);
+		assert_ok(ima_replay_init(&r, IMA_PCR, SHA256_, NULL));
+		ima_replay_native_only(&r);
+		quoted(&r, &t, SHA256_);
+		assert_int_equal(replay(&r, &l, 0), 0);
+		assert_int_equal(r.matched, k == KERNEL_NATIVE);
+		assert_non_null(ima_replay_value(&r, DIGEST_SHA256, IMA_FIT_NATIVE));
+		assert_null(ima_replay_value(&r, DIGEST_SHA256, IMA_FIT_PADDED));
+		assert_null(ima_replay_value(&r, DIGEST_SHA256, IMA_FIT_PADDED_SHORT));
+	}
+}
+
 /* Every bank alone and together, by a kernel that hashes for it and by those that do not. */
 static void banks_and_fits(void **state)
 {
@@ -546,6 +571,7 @@ static void i9_not_quoted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(native_only),
 		cmocka_unit_test(banks_and_fits),       cmocka_unit_test(i1_violation),
 		cmocka_unit_test(i1_zero_hash_forged),  cmocka_unit_test(i2_hash_of_data),
 		cmocka_unit_test(i3_longer_than_quote), cmocka_unit_test(i4_incremental),

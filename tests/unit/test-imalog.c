@@ -20,41 +20,68 @@ static struct bytes exact(struct buf *b, struct bytes from)
 	return buf_bytes(b);
 }
 
+static void words(struct buf *out, const struct ima_entry *ent)
+{
+	assert_ok(buf_addf(out, "%zu@%zu+%zu pcr %u v%d s%d f%x alg %d kind %d [", (size_t)ent->index,
+			   (size_t)ent->off, ent->size, ent->pcr, ent->violation, (int)ent->state, ent->fields,
+			   (int)ent->digest.alg, (int)ent->digest.kind));
+	assert_ok(buf_add_hex(out, ent->template_hash));
+	assert_ok(buf_add_str(out, "|"));
+	assert_ok(buf_add(out, ent->template_name));
+	assert_ok(buf_add_str(out, "|"));
+	assert_ok(buf_add_hex(out, ent->hashed));
+	assert_ok(buf_add_str(out, "|"));
+	assert_ok(buf_add_hex(out, ent->digest.value));
+	assert_ok(buf_add_str(out, "|"));
+	assert_ok(buf_add_hex(out, ent->name));
+	for (unsigned i = 0; i < N_IMA_FIELDS; i++) {
+		assert_ok(buf_add_str(out, "|"));
+		assert_ok(buf_add_hex(out, ent->field[i]));
+	}
+	assert_ok(buf_add_str(out, "]\n"));
+}
+
+/* What is left of a part, entry by entry. */
+static struct err singles(struct imalog *l, struct buf *out)
+{
+	struct ima_entry ent;
+	bool more = false;
+	struct err e;
+
+	while (!failed(e = imalog_next(l, &ent, &more, NULL)) && !more) {
+		assert_true(l->tail.cap <= 2 * IMA_ENTRY_MAX);
+		words(out, &ent);
+	}
+	return e;
+}
+
+/* The same in batches, looked at when a batch is full. */
+static struct err batches(struct imalog *l, struct buf *out)
+{
+	struct imalog_batch b = { 0 };
+
+	while (!b.more && !failed(b.e)) {
+		imalog_next_batch(l, &b);
+		for (size_t i = 0; i < b.n; i++)
+			words(out, &b.v[i]);
+	}
+	return b.e;
+}
+
 /* Reads a list in parts of part_size bytes; each entry's words go to out, so that two runs can be compared. */
 static struct err walk(struct bytes list, enum imalog_form form, enum imalog_order order, size_t part_size,
-		       struct buf *out, uint64_t *ret_off)
+		       bool in_batches, struct buf *out, uint64_t *ret_off)
 {
 	cleanup_imalog struct imalog l = { 0 };
-	struct ima_entry ent;
 	struct err e = ERR(E_OK);
 
 	imalog_init(&l, form, order);
 	for (size_t off = 0; off < list.n && !failed(e); off += part_size) {
 		size_t n = list.n - off < part_size ? list.n - off : part_size;
 		cleanup_buf struct buf part = { 0 };
-		bool more = false;
 
 		assert_ok(imalog_feed(&l, exact(&part, BYTES(list.p + off, n))));
-		while (!failed(e = imalog_next(&l, &ent, &more, NULL)) && !more) {
-			assert_true(l.tail.cap <= 2 * IMA_ENTRY_MAX);
-			assert_ok(buf_addf(out, "%zu@%zu+%zu pcr %u v%d s%d f%x alg %d kind %d [", (size_t)ent.index,
-					   (size_t)ent.off, ent.size, ent.pcr, ent.violation, (int)ent.state,
-					   ent.fields, (int)ent.digest.alg, (int)ent.digest.kind));
-			assert_ok(buf_add_hex(out, ent.template_hash));
-			assert_ok(buf_add_str(out, "|"));
-			assert_ok(buf_add(out, ent.template_name));
-			assert_ok(buf_add_str(out, "|"));
-			assert_ok(buf_add_hex(out, ent.hashed));
-			assert_ok(buf_add_str(out, "|"));
-			assert_ok(buf_add_hex(out, ent.digest.value));
-			assert_ok(buf_add_str(out, "|"));
-			assert_ok(buf_add_hex(out, ent.name));
-			for (unsigned i = 0; i < N_IMA_FIELDS; i++) {
-				assert_ok(buf_add_str(out, "|"));
-				assert_ok(buf_add_hex(out, ent.field[i]));
-			}
-			assert_ok(buf_add_str(out, "]\n"));
-		}
+		e = in_batches ? batches(&l, out) : singles(&l, out);
 	}
 	if (!failed(e))
 		e = imalog_end(&l);
@@ -62,18 +89,19 @@ static struct err walk(struct bytes list, enum imalog_form form, enum imalog_ord
 	return e;
 }
 
-/* The list as a whole and in parts gives the same; returns what it gave. */
+/* The list as a whole, in parts, and in batches gives the same; returns what it gave. */
 static struct err walk_all(struct bytes list, enum imalog_form form, enum imalog_order order, uint64_t *ret_off)
 {
 	static const size_t sizes[] = { 1, 7, 4096 };
 	cleanup_buf struct buf whole = BUF_INIT(SIZE_MAX);
-	struct err e = walk(list, form, order, list.n + 1, &whole, ret_off);
+	struct err e = walk(list, form, order, list.n + 1, false, &whole, ret_off);
 
-	for (size_t i = 0; i < array_len_(sizes); i++) {
+	for (size_t i = 0; i < 2 * array_len_(sizes) + 1; i++) {
+		size_t size = i < 2 * array_len_(sizes) ? sizes[i / 2] : list.n + 1;
 		cleanup_buf struct buf got = BUF_INIT(SIZE_MAX);
 		uint64_t off = 0;
 
-		assert_code(walk(list, form, order, sizes[i], &got, &off), e.code);
+		assert_code(walk(list, form, order, size, i % 2 == 0, &got, &off), e.code);
 		assert_int_equal(off, *ret_off);
 		assert_bytes(buf_bytes(&got), buf_bytes(&whole));
 	}
@@ -354,13 +382,13 @@ static void entry_limit(void **state)
 		ima_list_raw(&l, BYTES(big.p, IMA_ENTRY_MAX - 94 + over));
 		ima_list_end(&l, "ima-buf");
 		assert_int_equal(l.binary.n, IMA_ENTRY_MAX + over);
-		assert_code(walk(buf_bytes(&l.binary), IMALOG_BINARY, IMALOG_LITTLE_ENDIAN, 65536, &out, &off),
+		assert_code(walk(buf_bytes(&l.binary), IMALOG_BINARY, IMALOG_LITTLE_ENDIAN, 65536, false, &out, &off),
 			    over ? E_LIMIT_SIZE : E_OK);
-		assert_code(walk(buf_bytes(&l.binary), IMALOG_BINARY, IMALOG_LITTLE_ENDIAN, MIB, &out, &off),
+		assert_code(walk(buf_bytes(&l.binary), IMALOG_BINARY, IMALOG_LITTLE_ENDIAN, MIB, false, &out, &off),
 			    over ? E_LIMIT_SIZE : E_OK);
-		assert_err(walk(buf_bytes(&l.ascii), IMALOG_ASCII, IMALOG_LITTLE_ENDIAN, 65536, &out, &off),
+		assert_err(walk(buf_bytes(&l.ascii), IMALOG_ASCII, IMALOG_LITTLE_ENDIAN, 65536, false, &out, &off),
 			   E_LIMIT_SIZE);
-		assert_err(walk(buf_bytes(&l.ascii), IMALOG_ASCII, IMALOG_LITTLE_ENDIAN, 4 * MIB, &out, &off),
+		assert_err(walk(buf_bytes(&l.ascii), IMALOG_ASCII, IMALOG_LITTLE_ENDIAN, 4 * MIB, false, &out, &off),
 			   E_LIMIT_SIZE);
 	}
 }
@@ -387,6 +415,40 @@ static void text_that_is_none(void **state)
 		assert_err(walk_all(bytes_str(bad[i]), IMALOG_ASCII, IMALOG_LITTLE_ENDIAN, &off), E_PEER_SYNTAX);
 }
 
+/* As many as a batch holds, fewer where an entry's views last only until the next call, and none is lost or twice. */
+static void batch_of_all_kinds(void **state)
+{
+	static const uint8_t legacy[IMA_HASH_SIZE] = { 1 };
+	static const size_t want[] = { IMALOG_BATCH, 5, IMALOG_BATCH, 3 };
+	cleanup_ima_list struct ima_list list;
+	cleanup_imalog struct imalog l = { 0 };
+	struct imalog_batch b;
+	uint64_t off, next = 0;
+
+	(void)state;
+	ima_list_init(&list);
+	for (unsigned i = 0; i < 40; i++) {
+		if (i == 20)
+			ima_list_legacy(&list, legacy, "/bin/old");
+		else if (i % 7 == 3)
+			ima_list_violation(&list, "/bin/log");
+		else
+			ima_list_file(&list, BYTES_ARR(digest_a), "/bin/x");
+	}
+	assert_ok(walk_all(buf_bytes(&list.binary), IMALOG_BINARY, IMALOG_LITTLE_ENDIAN, &off));
+	assert_ok(walk_all(buf_bytes(&list.ascii), IMALOG_ASCII, IMALOG_LITTLE_ENDIAN, &off));
+	imalog_init(&l, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
+	assert_ok(imalog_feed(&l, buf_bytes(&list.binary)));
+	for (size_t i = 0; i < array_len_(want); i++) {
+		imalog_next_batch(&l, &b);
+		assert_ok(b.e);
+		assert_int_equal(b.n, want[i]);
+		for (size_t k = 0; k < b.n; k++)
+			assert_int_equal(b.v[k].index, next++);
+		assert_int_equal(b.more, i + 1 == array_len_(want));
+	}
+}
+
 static void part_not_read(void **state)
 {
 	cleanup_imalog struct imalog l = { 0 };
@@ -405,7 +467,7 @@ int main(void)
 		cmocka_unit_test(unknown_template), cmocka_unit_test(malformed_fields),
 		cmocka_unit_test(broken_frame),     cmocka_unit_test(cut_everywhere),
 		cmocka_unit_test(entry_limit),      cmocka_unit_test(text_that_is_none),
-		cmocka_unit_test(part_not_read),
+		cmocka_unit_test(part_not_read),    cmocka_unit_test(batch_of_all_kinds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

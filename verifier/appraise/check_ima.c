@@ -20,9 +20,22 @@ struct walk {
 	struct ima_input input;
 	struct ima_replay replay;
 	struct platform_ima_state state;
+	struct imalog_batch batch;
 	size_t n_named;
-	char entry[32]; /* "entry 17" */
 };
+
+struct entry_name {
+	char text[32];
+};
+
+/* "entry 17": the one after those that were replayed, or with behind 1 the last of those. */
+static struct entry_name entry_name(const struct walk *k, unsigned behind)
+{
+	struct entry_name name;
+
+	(void)snprintf(name.text, sizeof(name.text), "entry %" PRIu64, k->replay.n_entries - behind);
+	return name;
+}
 
 static const struct platform_ima *rules_of(const struct work *w)
 {
@@ -98,6 +111,7 @@ static struct err begin(struct walk *k)
 		return undecided(e) ? e : ERR(E_BUG);
 	if (failed(e = ima_replay_init(&k->replay, IMA_PCR, 1u << w->bank, resumed ? &at : NULL)))
 		return undecided(e) ? e : ERR(E_BUG);
+	ima_replay_native_only(&k->replay);
 	return ima_replay_quoted(&k->replay, w->bank, quoted(w));
 }
 
@@ -108,7 +122,7 @@ static void fault(struct walk *k, enum row row, const char *id, const char *expe
 	k->w->v->result[row] = CHECK_FAIL;
 	if (k->n_named++ >= MAX_NAMED)
 		return;
-	f = work_fail(k->w, row, k->entry);
+	f = work_fail(k->w, row, entry_name(k, 1).text);
 	SAY(f->check, "%s", id);
 	SAY(f->expected, "%s", expected);
 	SAY(f->seen, "%s", seen);
@@ -135,28 +149,84 @@ static struct err take(struct walk *k, const struct ima_entry *ent)
 /* Entries up to the quoted value or the end of the part. *ret_read: every one of them could be read. */
 static struct err walk(struct walk *k, bool *ret_read)
 {
+	struct imalog_batch *b = &k->batch;
 	cleanup_imalog struct imalog l;
-	struct reason why = { "" };
-	struct ima_entry ent;
-	bool more = false;
 	struct err e;
 
 	imalog_init(&l, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
 	if (failed(e = imalog_feed(&l, k->w->ev.ima)))
 		return e;
-	while (!k->replay.matched) {
-		(void)snprintf(k->entry, sizeof(k->entry), "entry %" PRIu64, k->replay.n_entries);
-		e = imalog_next(&l, &ent, &more, &why);
-		if (failed(e)) {
+	for (b->more = false; !b->more && !k->replay.matched;) {
+		imalog_next_batch(&l, b);
+		for (size_t i = 0; i < b->n; i++)
+			platform_ima_ahead(&k->input, &b->v[i]);
+		for (size_t i = 0; i < b->n && !k->replay.matched; i++)
+			if (failed(e = take(k, &b->v[i])))
+				return e;
+		/* What cannot be read behind the quoted value is not looked at. */
+		if (failed(b->e) && !k->replay.matched) {
 			*ret_read = false;
-			return fail_with(k->w, ROW_IMA, k->entry, "an entry of an IMA list", e, &why);
+			return fail_with(k->w, ROW_IMA, entry_name(k, 0).text, "an entry of an IMA list", b->e, &b->why);
 		}
-		if (more)
-			break;
-		if (failed(e = take(k, &ent)))
-			return e;
 	}
 	*ret_read = true;
+	return ERR(E_OK);
+}
+
+/*
+ * A bank that the kernel cannot hash for holds SHA-1 hashes with zeros behind
+ * (attestation-checks, section 16). Those do not say what an approval means,
+ * so such a list never passes; it is replayed that way only to say so.
+ */
+static struct err padded_instead(const struct walk *k, bool *ret)
+{
+	const struct work *w = k->w;
+	cleanup_imalog struct imalog l;
+	struct ima_replay r;
+	struct ima_entry ent;
+	bool more = false;
+	unsigned odd;
+	struct err e;
+
+	imalog_init(&l, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
+	if (w->claims.ima_offset > 0)
+		return ERR(E_OK);
+	if (failed(e = ima_replay_init(&r, IMA_PCR, 1u << w->bank, NULL)) ||
+	    failed(e = ima_replay_quoted(&r, w->bank, quoted(w))) ||
+	    failed(e = imalog_feed(&l, w->ev.ima)))
+		return e;
+	while (!r.matched) {
+		if (failed(e = imalog_next(&l, &ent, &more, NULL)))
+			return e;
+		if (more)
+			break;
+		if (failed(e = ima_replay_entry(&r, &ent, &odd)))
+			return e;
+	}
+	*ret = r.matched;
+	return ERR(E_OK);
+}
+
+static struct err no_match(struct walk *k)
+{
+	struct work *w = k->w;
+	const struct digest *native = ima_replay_value(&k->replay, w->bank, IMA_FIT_NATIVE);
+	struct attest_failure *f;
+	bool padded = false;
+	struct err e;
+
+	if (failed(e = padded_instead(k, &padded)))
+		return e;
+	f = work_fail(w, ROW_IMA, "");
+	if (padded) {
+		SAY(f->expected, "a bank that the kernel hashes for: name another one in the platform document");
+		SAY(f->seen, "PCR %d of bank %s holds SHA-1 hashes with zeros behind", IMA_PCR,
+		    digest_alg(w->bank)->name);
+		return ERR(E_OK);
+	}
+	SAY(f->expected, "a list that replays to PCR %d: %s", IMA_PCR, HEX(quoted(w)));
+	SAY(f->seen, "%s after %" PRIu64 " entries", native != NULL ? HEX(digest_bytes(native)) : "no such value",
+	    k->replay.n_entries);
 	return ERR(E_OK);
 }
 
@@ -166,40 +236,22 @@ static struct err not_yet(struct walk *k)
 	struct work *w = k->w;
 	const struct digest *native = ima_replay_value(&k->replay, w->bank, IMA_FIT_NATIVE);
 	struct ima_position at = { .n_entries = k->replay.n_entries, .off = k->replay.off, .banks = 1u << w->bank };
-	struct attest_failure *f;
 
-	if (w->ev.ima.n == LIMIT_IMA_PART && k->replay.off > w->claims.ima_offset && native != NULL) {
-		at.pcr[w->bank] = *native;
-		at.fit[w->bank] = IMA_FIT_NATIVE;
-		w->v->incomplete = true;
-		return keep(k, &at);
-	}
-	f = work_fail(w, ROW_IMA, "");
-	SAY(f->expected, "a list that replays to PCR %d: %s", IMA_PCR, HEX(quoted(w)));
-	SAY(f->seen, "%s after %" PRIu64 " entries", native != NULL ? HEX(digest_bytes(native)) : "no such value",
-	    k->replay.n_entries);
-	return ERR(E_OK);
+	if (w->ev.ima.n != LIMIT_IMA_PART || k->replay.off <= w->claims.ima_offset || native == NULL)
+		return no_match(k);
+	at.pcr[w->bank] = *native;
+	at.fit[w->bank] = IMA_FIT_NATIVE;
+	w->v->incomplete = true;
+	return keep(k, &at);
 }
 
-/*
- * A bank that the kernel cannot hash for holds SHA-1 hashes with zeros behind
- * (attestation-checks, section 16). Those do not say what an approval means.
- */
 static struct err matched(struct walk *k)
 {
 	struct ima_position at;
-	struct attest_failure *f;
 	struct err e;
 
 	if (failed(e = ima_replay_position(&k->replay, &at)))
 		return undecided(e) ? e : ERR(E_BUG);
-	if (at.fit[k->w->bank] != IMA_FIT_NATIVE) {
-		f = work_fail(k->w, ROW_IMA, "");
-		SAY(f->expected, "a bank that the kernel hashes for: name another one in the platform document");
-		SAY(f->seen, "PCR %d of bank %s holds SHA-1 hashes with zeros behind", IMA_PCR,
-		    digest_alg(k->w->bank)->name);
-		return ERR(E_OK);
-	}
 	platform_ima_conclude(&k->input, &k->state, &k->w->ima);
 	k->w->v->coverage.ima = true;
 	k->w->v->coverage.n_entries = k->state.n_entries;

@@ -129,6 +129,12 @@ static bool by_digest(const struct ima_input *in, const struct ima_entry *ent, e
 	return false;
 }
 
+void platform_ima_ahead(const struct ima_input *in, const struct ima_entry *entry)
+{
+	for (size_t i = 0; i < in->profile->ima->n_allowlists; i++)
+		ima_allowlist_prefetch(in->allowlists[i], &entry->digest);
+}
+
 /* I5: the path is what the opener saw, so this says only that nobody judges the file. */
 static bool by_path(const struct platform_ima *m, struct bytes name)
 {

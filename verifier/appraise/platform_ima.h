@@ -59,6 +59,12 @@ struct ima_input {
 	const struct digest *pcr; /* LIMIT_PCRS values as quoted, by number */
 };
 
+/*
+ * Asks for the memory in which the entry will be looked up. Called before its
+ * template is hashed, the wait is over when the hashes are.
+ */
+void platform_ima_ahead(const struct ima_input *in, const struct ima_entry *entry);
+
 /* A state of no entries is all zero. One entry; s is unchanged on failure. E_LOCAL_*; E_BUG. */
 must_check struct err platform_ima_add(const struct ima_input *in, const struct ima_entry *entry,
 				       struct platform_ima_state *s);
