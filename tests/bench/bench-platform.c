@@ -130,23 +130,26 @@ static void walk(struct bytes list, const struct ima_input *in, const struct dig
 	struct platform_ima_state s = { 0 };
 	struct ima_judgement j;
 	struct reason why = { "" };
+	struct imalog_batch b = { 0 };
 	struct imalog log;
-	struct ima_entry ent;
-	bool more = false;
 	unsigned odd;
 
 	must_ok(ima_replay_init(&r, IMA_PCR, 1u << bank, NULL), why);
+	ima_replay_native_only(&r);
 	if (want != NULL)
 		must_ok(ima_replay_quoted(&r, bank, digest_bytes(want)), why);
 	imalog_init(&log, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
 	must_ok(imalog_feed(&log, list), why);
-	for (;;) {
-		must_ok(imalog_next(&log, &ent, &more, &why), why);
-		if (more)
-			break;
-		must_ok(ima_replay_entry(&r, &ent, &odd), why);
-		must(odd == 0);
-		must_ok(platform_ima_add(in, &ent, &s), why);
+	while (!b.more) {
+		imalog_next_batch(&log, &b);
+		must_ok(b.e, b.why);
+		for (size_t i = 0; i < b.n; i++)
+			platform_ima_ahead(in, &b.v[i]);
+		for (size_t i = 0; i < b.n; i++) {
+			must_ok(ima_replay_entry(&r, &b.v[i], &odd), why);
+			must(odd == 0);
+			must_ok(platform_ima_add(in, &b.v[i], &s), why);
+		}
 	}
 	imalog_done(&log);
 	platform_ima_conclude(in, &s, &j);
