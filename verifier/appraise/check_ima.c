@@ -13,6 +13,7 @@
 #include "verifier/appraise/work.h"
 
 #define MAX_NAMED 4 /* entries named in one verdict for one fault */
+#define USUAL_STATE 256 /* bytes of a state without failures */
 
 /* One part of the list under way. */
 struct walk {
@@ -20,7 +21,6 @@ struct walk {
 	struct ima_input input;
 	struct ima_replay replay;
 	struct platform_ima_state state;
-	struct imalog_batch batch;
 	size_t n_named;
 };
 
@@ -55,8 +55,8 @@ static struct err keep(struct walk *k, const struct ima_position *at)
 	struct ima_progress *p = &k->w->ima_progress;
 	struct err e;
 
-	if (failed(e = ima_position_encode(at, &position)) ||
-	    failed(e = platform_ima_encode(&k->state, &judged)) ||
+	if (failed(e = buf_reserve(&both, USUAL_STATE)) || failed(e = buf_reserve(&judged, USUAL_STATE)) ||
+	    failed(e = ima_position_encode(at, &position)) || failed(e = platform_ima_encode(&k->state, &judged)) ||
 	    failed(e = cbor_wr_array(&both, 2)) ||
 	    failed(e = cbor_wr_bytes(&both, buf_bytes(&position))) ||
 	    failed(e = cbor_wr_bytes(&both, buf_bytes(&judged))) ||
@@ -149,24 +149,24 @@ static struct err take(struct walk *k, const struct ima_entry *ent)
 /* Entries up to the quoted value or the end of the part. *ret_read: every one of them could be read. */
 static struct err walk(struct walk *k, bool *ret_read)
 {
-	struct imalog_batch *b = &k->batch;
 	cleanup_imalog struct imalog l;
+	struct imalog_batch b;
 	struct err e;
 
 	imalog_init(&l, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
 	if (failed(e = imalog_feed(&l, k->w->ev.ima)))
 		return e;
-	for (b->more = false; !b->more && !k->replay.matched;) {
-		imalog_next_batch(&l, b);
-		for (size_t i = 0; i < b->n; i++)
-			platform_ima_ahead(&k->input, &b->v[i]);
-		for (size_t i = 0; i < b->n && !k->replay.matched; i++)
-			if (failed(e = take(k, &b->v[i])))
+	for (b.more = false; !b.more && !k->replay.matched;) {
+		imalog_next_batch(&l, &b);
+		for (size_t i = 0; i < b.n; i++)
+			platform_ima_ahead(&k->input, &b.v[i]);
+		for (size_t i = 0; i < b.n && !k->replay.matched; i++)
+			if (failed(e = take(k, &b.v[i])))
 				return e;
 		/* What cannot be read behind the quoted value is not looked at. */
-		if (failed(b->e) && !k->replay.matched) {
+		if (failed(b.e) && !k->replay.matched) {
 			*ret_read = false;
-			return fail_with(k->w, ROW_IMA, entry_name(k, 0).text, "an entry of an IMA list", b->e, &b->why);
+			return fail_with(k->w, ROW_IMA, entry_name(k, 0).text, "an entry of an IMA list", b.e, &b.why);
 		}
 	}
 	*ret_read = true;

@@ -248,19 +248,17 @@ static void conclude(struct ima_judgement *j, const char *id, const char *rule, 
 
 void platform_ima_conclude(const struct ima_input *in, const struct platform_ima_state *s, struct ima_judgement *ret)
 {
-	struct ima_judgement j = { 0 };
-
+	*ret = (struct ima_judgement){ 0 };
 	for (size_t i = 0; i < s->n_kept && i < PLATFORM_IMA_FAILURES; i++)
-		j.failure[j.n_failures++] = s->failure[i];
+		ret->failure[ret->n_failures++] = s->failure[i];
 	if (in->profile->measurer == MEASURER_IMA && !s->measurer_seen)
-		conclude(&j, "P-profile", "measurer", "an entry with an approved digest of the measurer",
+		conclude(ret, "P-profile", "measurer", "an entry with an approved digest of the measurer",
 			 "none in the part of the list that the quote covers");
 	if (s->n_failed == 0 && s->decided[IMA_RULE_MEASURER] + s->decided[IMA_RULE_DIGESTS] +
 						s->decided[IMA_RULE_ALLOWLISTS] + s->decided[IMA_RULE_SIGNERS] ==
 					0)
-		conclude(&j, "P1", "ima", "at least one file that a digest or a signature approves",
+		conclude(ret, "P1", "ima", "at least one file that a digest or a signature approves",
 			 "none: nothing was compared");
-	j.passed = j.n_failures == 0 && s->n_failed == 0;
-	j.warn = in->profile->ima->violations == VIOLATIONS_COUNT && s->decided[IMA_RULE_VIOLATIONS] > 0;
-	*ret = j;
+	ret->passed = ret->n_failures == 0 && s->n_failed == 0;
+	ret->warn = in->profile->ima->violations == VIOLATIONS_COUNT && s->decided[IMA_RULE_VIOLATIONS] > 0;
 }
