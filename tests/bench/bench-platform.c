@@ -197,7 +197,7 @@ static void bench_ima(void)
 	d = doc_make(p);
 	build_list(&l, &allowlist);
 	lists[0] = allowlist;
-	in = (struct ima_input){ &d->profile, lists, bank, 0, registers };
+	in = (struct ima_input){ .profile = &d->profile, .allowlists = lists, .bank = bank, .pcr = registers };
 	walk(buf_bytes(&l.binary), &in, NULL, &value);
 	for (size_t i = 0; i < IMA_RUNS; i++) {
 		double t = now_s();

@@ -129,6 +129,7 @@ static void keep(struct platform_ima_state *s)
 	fuzz_must(!failed(platform_ima_decode(buf_bytes(&b), &read)));
 	fuzz_must(!failed(platform_ima_encode(&read, &again)));
 	fuzz_must(bytes_eq(buf_bytes(&b), buf_bytes(&again)));
+	platform_ima_state_done(s);
 	*s = read;
 }
 
@@ -137,7 +138,7 @@ static void judge_ima(const struct document *d, struct bytes raw)
 	static struct platform_ima_state s;
 	static struct ima_judgement j;
 	struct digest quoted[LIMIT_PCRS] = { 0 };
-	const struct ima_input in = { &d->profile, NULL, d->bank, 0, quoted };
+	const struct ima_input in = { .profile = &d->profile, .bank = d->bank, .pcr = quoted, .now_s = 1800000000 };
 	cleanup_imalog struct imalog log;
 	struct ima_entry ent;
 	uint64_t n = 0, all;
@@ -157,6 +158,7 @@ static void judge_ima(const struct document *d, struct bytes raw)
 	fuzz_must(s.n_entries == n && all == n);
 	platform_ima_conclude(&in, &s, &j);
 	fuzz_must(!j.passed || (j.n_failures == 0 && s.n_failed == 0));
+	platform_ima_state_done(&s);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -169,6 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (!failed(platform_ima_decode(BYTES(data, n), &s)))
 		keep(&s);
+	platform_ima_state_done(&s);
 	if (n - at < 2)
 		return 0;
 	rest = BYTES(data + at + 2, n - at - 2);

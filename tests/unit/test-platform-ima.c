@@ -148,7 +148,7 @@ static const struct ima_allowlist *const *lists(void)
 /* Feeds the list; where split is not 0, the state is stored and read back after each such number of entries. */
 static void feed(const struct document *d, const struct ima_list *l, size_t split, struct platform_ima_state *s)
 {
-	const struct ima_input in = { &d->profile, lists(), DIGEST_SHA256, 0x3ff, quoted };
+	const struct ima_input in = { &d->profile, lists(), DIGEST_SHA256, 0x3ff, quoted, 0 };
 	cleanup_imalog struct imalog log;
 	struct ima_entry ent;
 	bool more = false;
@@ -173,7 +173,7 @@ static void feed(const struct document *d, const struct ima_list *l, size_t spli
 static void judge(json_t *p, const struct list *t, struct platform_ima_state *s, struct ima_judgement *j)
 {
 	cleanup_document struct document *d = doc_make(p);
-	const struct ima_input in = { &d->profile, lists(), DIGEST_SHA256, 0x3ff, quoted };
+	const struct ima_input in = { &d->profile, lists(), DIGEST_SHA256, 0x3ff, quoted, 0 };
 	struct platform_ima_state again = { 0 };
 	struct ima_judgement same;
 	cleanup_ima_list struct ima_list l;
@@ -536,7 +536,7 @@ static void test_state_is_bounded(void **state)
 static void test_no_rules(void **state)
 {
 	cleanup_document struct document *d = doc_make(doc_predicate(DOCUMENT_PLATFORM));
-	const struct ima_input in = { &d->profile, NULL, DIGEST_SHA256, 0x3ff, quoted };
+	const struct ima_input in = { &d->profile, NULL, DIGEST_SHA256, 0x3ff, quoted, 0 };
 	struct platform_ima_state s = { 0 };
 	struct ima_entry ent = { 0 };
 

@@ -37,6 +37,11 @@ static struct entry_name entry_name(const struct walk *k, unsigned behind)
 	return name;
 }
 
+static void walk_done(struct walk *k)
+{
+	platform_ima_state_done(&k->state);
+}
+
 static const struct platform_ima *rules_of(const struct work *w)
 {
 	return w->platform != NULL ? w->platform->profile.ima : NULL;
@@ -284,10 +289,10 @@ static bool find_lists(struct work *w, const struct ima_allowlist *lists[DOCUMEN
 static struct err replay(struct work *w)
 {
 	const struct ima_allowlist *lists[DOCUMENT_MAX_LIST];
-	struct walk k = {
+	cleanup(walk_done) struct walk k = {
 		.w = w,
 		.input = { .profile = &w->platform->profile, .allowlists = lists, .bank = w->bank, .pcr_mask = w->v->pcr_mask,
-			   .pcr = w->v->pcr },
+			   .pcr = w->v->pcr, .now_s = w->in->now_s },
 	};
 	bool read;
 	struct err e;

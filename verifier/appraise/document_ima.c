@@ -9,6 +9,7 @@
 #include "verifier/appraise/platform_read.h"
 
 #define MAX_SIGNERS 64
+#define MAX_SIGNER_CAS 16
 #define MAX_SIGNER_TEXT (12 * KIB) /* a certificate of LIMIT_CERT bytes in PEM */
 
 static struct err refuse(const struct jobj *o, const char *key, const char *why)
@@ -114,6 +115,49 @@ static struct err read_signers(struct jobj *o, struct platform_ima *m)
 	return ERR(E_OK);
 }
 
+static struct err ca_parse(const char *s, struct cert **ret)
+{
+	cleanup_buf struct buf der = BUF_INIT(LIMIT_CERT);
+	struct err e;
+
+	if (strlen(s) > MAX_SIGNER_TEXT)
+		return ERR(E_LIMIT_SIZE);
+	if (strncmp(s, "-----BEGIN ", 11) == 0)
+		return cert_from_pem(bytes_str(s), ret);
+	if (failed(e = b64_decode(bytes_str(s), &der)))
+		return e;
+	return cert_from_der(buf_bytes(&der), ret, NULL);
+}
+
+static struct err read_signer_cas(struct jobj *o, struct platform_ima *m)
+{
+	const json_t *array;
+	const char *s;
+	struct err e;
+
+	if (!jobj_has(o, "signer_cas"))
+		return ERR(E_OK);
+	if (failed(e = read_list(o, "signer_cas", MAX_SIGNER_CAS, &array)))
+		return e;
+	m->signer_cas = calloc(json_array_size(array), sizeof(struct cert *));
+	if (m->signer_cas == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if (failed(e = read_item(o, "signer_cas", array, i, &s)))
+			return e;
+		if (failed(e = ca_parse(s, &m->signer_cas[i])) || !cert_is_ca(m->signer_cas[i])) {
+			reason_set(o->reterr, "%s.signer_cas[%zu]: no certificate of a CA in PEM or base64 DER", o->where, i);
+			m->n_signer_cas += m->signer_cas[i] != NULL;
+			return failed(e) ? e : ERR(E_PEER_RANGE);
+		}
+		m->n_signer_cas++;
+		for (size_t k = 0; k < i; k++)
+			if (bytes_eq(cert_der(m->signer_cas[k]), cert_der(m->signer_cas[i])))
+				return read_twice(o, "signer_cas", i);
+	}
+	return ERR(E_OK);
+}
+
 /* In the order of the document, for the caller opens them in that order. */
 static struct err read_allowlists(struct jobj *o, struct platform_ima *m)
 {
@@ -154,6 +198,7 @@ static struct err read_ima_members(struct jobj *o, struct platform_ima *m)
 	struct err e;
 
 	if (failed(e = read_allowlists(o, m)) || failed(e = read_signers(o, m)) ||
+	    failed(e = read_signer_cas(o, m)) ||
 	    (jobj_has(o, "digests") && failed(e = read_file_digests(o, "digests", &m->digests))) ||
 	    (jobj_has(o, "exclude") && failed(e = read_texts(o, "exclude", LIMIT_PATH, rule_path, &m->exclude))) ||
 	    (jobj_has(o, "templates") && failed(e = read_texts(o, "templates", 255, rule_template, &m->templates))) ||

@@ -87,7 +87,7 @@ struct firmware_judged {
  * that goes on without a pass, because a list can be longer than a message;
  * what it found wrong stays in it. offset counts whole entries only.
  */
-#define IMA_PROGRESS_MAX (4 * KIB)
+#define IMA_PROGRESS_MAX (12 * KIB)
 struct ima_progress {
 	bool has;
 	uint8_t boot_id[BOOT_ID_LEN];

@@ -56,6 +56,9 @@ static void ima_free(struct platform_ima *m)
 		key_free(m->signers[i]);
 	free(m->signers);
 	free(m->signer_ids);
+	for (size_t i = 0; i < m->n_signer_cas; i++)
+		cert_free(m->signer_cas[i]);
+	free(m->signer_cas);
 	texts_done(&m->exclude);
 	texts_done(&m->templates);
 	free(m);

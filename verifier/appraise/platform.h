@@ -11,7 +11,7 @@
 #ifndef ASSAY_VERIFIER_PLATFORM_H
 #define ASSAY_VERIFIER_PLATFORM_H
 
-#include "base/key.h"
+#include "base/x509.h"
 #include "base/limits.h"
 
 #define PLATFORM_MAX_LIST 1024    /* entries of a list of digests; a dbx has about 500 */
@@ -104,6 +104,8 @@ struct platform_ima {
 	struct platform_file_digests digests;
 	size_t n_signers;
 	struct key **signers;
+	size_t n_signer_cas;
+	struct cert **signer_cas;      /* CAs whose word makes a key that the list tells of count (I7) */
 	struct ima_key *signer_ids;    /* the same keys, with the id under which signatures name them */
 	struct platform_texts exclude; /* absolute canonical paths; each covers itself and what lies below */
 	enum platform_violations violations;

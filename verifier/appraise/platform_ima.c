@@ -21,6 +21,7 @@ static const char *const rule_names[N_IMA_RULES] = {
 	[IMA_RULE_DIGESTS] = "ima.digests",
 	[IMA_RULE_ALLOWLISTS] = "ima.allowlists",
 	[IMA_RULE_SIGNERS] = "ima.signers",
+	[IMA_RULE_SIGNER_CAS] = "ima.signer_cas",
 	[IMA_RULE_EXCLUDE] = "ima.exclude",
 	[IMA_RULE_UNSIGNED] = "ima.unsigned",
 };
@@ -162,13 +163,55 @@ static const char *signature_words(enum ima_signed is)
 	return "no signature";
 }
 
+/* I6: by a key of the operator, else by one that the list told of before (I7). *ret_rule is for a good one. */
+static struct err check_signature(const struct platform_ima *m, const struct ima_entry *ent,
+				  const struct platform_ima_state *s, enum ima_signed *ret, enum ima_rule *ret_rule)
+{
+	enum ima_signed by_learned = IMA_SIGNED_ABSENT;
+	size_t which;
+	struct err e;
+
+	*ret = IMA_SIGNED_ABSENT;
+	*ret_rule = IMA_RULE_SIGNERS;
+	if (m->n_signers == 0 && m->n_signer_cas == 0)
+		return ERR(E_OK);
+	if (failed(e = ima_signed_check(ent, m->n_signers, m->signer_ids, ret, &which)) || s->n_keys == 0 ||
+	    *ret == IMA_SIGNED_GOOD)
+		return e;
+	if (failed(e = ima_signed_check(ent, s->n_keys, s->learned, &by_learned, &which)))
+		return e;
+	if (by_learned == IMA_SIGNED_GOOD)
+		*ret_rule = IMA_RULE_SIGNER_CAS;
+	if (by_learned == IMA_SIGNED_GOOD || *ret == IMA_SIGNED_UNKNOWN_KEY)
+		*ret = by_learned;
+	return ERR(E_OK);
+}
+
+/* I7: a certificate that was added to the keyring of file signatures. Approved by a CA of the profile, or like any file. */
+static struct err judge_key(const struct ima_input *in, const struct ima_entry *ent, struct platform_ima_state *s)
+{
+	struct reason why = { "" };
+	enum ima_rule rule;
+	struct err e = platform_ima_learn(in, ent, s, &why);
+
+	if (e.code >= E_LOCAL_MEMORY)
+		return e;
+	if (!failed(e))
+		s->decided[IMA_RULE_SIGNER_CAS]++;
+	else if (by_digest(in, ent, &rule))
+		s->decided[rule]++;
+	else
+		fail(s, "I7", rule_names[IMA_RULE_SIGNER_CAS], ent, "a key with a certificate by a CA of the profile",
+		     why.text[0] != '\0' ? why.text : err_text(e));
+	return ERR(E_OK);
+}
+
 static struct err judge_file(const struct ima_input *in, const struct ima_entry *ent, struct platform_ima_state *s)
 {
 	const struct platform_ima *m = in->profile->ima;
 	enum ima_signed is = IMA_SIGNED_ABSENT;
 	enum ima_rule rule;
 	char words[KEPT_TEXT];
-	size_t which;
 	struct err e;
 
 	if (by_digest(in, ent, &rule)) {
@@ -176,11 +219,10 @@ static struct err judge_file(const struct ima_input *in, const struct ima_entry 
 		s->measurer_seen = s->measurer_seen || rule == IMA_RULE_MEASURER;
 		return ERR(E_OK);
 	}
-	/* I6 */
-	if (m->n_signers > 0 && failed(e = ima_signed_check(ent, m->n_signers, m->signer_ids, &is, &which)))
+	if (failed(e = check_signature(m, ent, s, &is, &rule)))
 		return e;
 	if (is == IMA_SIGNED_GOOD) {
-		s->decided[IMA_RULE_SIGNERS]++;
+		s->decided[rule]++;
 	} else if (by_path(m, ent->name)) {
 		s->decided[IMA_RULE_EXCLUDE]++;
 	} else if (is != IMA_SIGNED_ABSENT) {
@@ -220,6 +262,8 @@ static struct err judge_entry(const struct ima_input *in, const struct ima_entry
 	}
 	if (s->n_entries == 0 && (m->boot_aggregate_required || is_aggregate(ent)))
 		return judge_first(in, ent, s);
+	if (m->n_signer_cas > 0 && platform_ima_tells_key(ent))
+		return judge_key(in, ent, s);
 	return judge_file(in, ent, s);
 }
 
@@ -255,7 +299,8 @@ void platform_ima_conclude(const struct ima_input *in, const struct platform_ima
 		conclude(ret, "P-profile", "measurer", "an entry with an approved digest of the measurer",
 			 "none in the part of the list that the quote covers");
 	if (s->n_failed == 0 && s->decided[IMA_RULE_MEASURER] + s->decided[IMA_RULE_DIGESTS] +
-						s->decided[IMA_RULE_ALLOWLISTS] + s->decided[IMA_RULE_SIGNERS] ==
+						s->decided[IMA_RULE_ALLOWLISTS] + s->decided[IMA_RULE_SIGNERS] +
+						s->decided[IMA_RULE_SIGNER_CAS] ==
 					0)
 		conclude(ret, "P1", "ima", "at least one file that a digest or a signature approves",
 			 "none: nothing was compared");

@@ -3,14 +3,15 @@
  * The state of a judgement on an IMA list, for keeping:
  *
  *   { 1: entries, 2: [decided by each rule], 3: failed, 4: boot_aggregate seen,
- *     5: measurer seen, 6: [ [id, rule, subject, expected, seen] ] }
+ *     5: measurer seen, 6: [ [id, rule, subject, expected, seen] ],
+ *     ? 7: keys that the list told of (platform_ima_keys.c) }
  */
 #include <string.h>
 
 #include "base/cborx.h"
 #include "verifier/appraise/platform_ima.h"
 
-#define N_KEYS 6
+#define N_KEYS 7
 #define N_TEXTS 5
 
 struct text_at {
@@ -57,7 +58,7 @@ struct err platform_ima_encode(const struct platform_ima_state *s, struct buf *r
 	cleanup_buf struct buf b = BUF_INIT(PLATFORM_IMA_STATE_MAX);
 	struct err e;
 
-	if (failed(e = cbor_wr_map(&b, N_KEYS)) || failed(e = cbor_wr_uint(&b, 1)) ||
+	if (failed(e = cbor_wr_map(&b, s->n_keys > 0 ? N_KEYS : N_KEYS - 1)) || failed(e = cbor_wr_uint(&b, 1)) ||
 	    failed(e = cbor_wr_uint(&b, s->n_entries)) || failed(e = cbor_wr_uint(&b, 2)) ||
 	    failed(e = cbor_wr_array(&b, N_IMA_RULES)))
 		return e;
@@ -68,6 +69,8 @@ struct err platform_ima_encode(const struct platform_ima_state *s, struct buf *r
 	    failed(e = cbor_wr_uint(&b, 4)) || failed(e = cbor_wr_bool(&b, s->boot_aggregate_seen)) ||
 	    failed(e = cbor_wr_uint(&b, 5)) || failed(e = cbor_wr_bool(&b, s->measurer_seen)) ||
 	    failed(e = cbor_wr_uint(&b, 6)) || failed(e = write_failures(s, &b)))
+		return e;
+	if (s->n_keys > 0 && (failed(e = cbor_wr_uint(&b, 7)) || failed(e = platform_ima_keys_encode(s, &b))))
 		return e;
 	return buf_add(ret, buf_bytes(&b));
 }
@@ -128,8 +131,9 @@ static struct err read_failures(struct cbor_rd *r, struct platform_ima_state *s)
 
 struct err platform_ima_decode(struct bytes in, struct platform_ima_state *ret)
 {
-	struct platform_ima_state s = { 0 };
+	cleanup_platform_ima_state struct platform_ima_state s = { 0 };
 	struct cbor_map m;
+	bool keys = false;
 	struct cbor_rd r;
 	struct err e;
 
@@ -141,8 +145,11 @@ struct err platform_ima_decode(struct bytes in, struct platform_ima_state *ret)
 	    failed(e = cbor_rd_uint(&r, UINT64_MAX, &s.n_failed)) || failed(e = cbor_rd_key(&r, &m, 4)) ||
 	    failed(e = cbor_rd_bool(&r, &s.boot_aggregate_seen)) || failed(e = cbor_rd_key(&r, &m, 5)) ||
 	    failed(e = cbor_rd_bool(&r, &s.measurer_seen)) || failed(e = cbor_rd_key(&r, &m, 6)) ||
-	    failed(e = read_failures(&r, &s)) || failed(e = cbor_rd_map_end(&r, &m)) || failed(e = cbor_rd_end(&r)))
+	    failed(e = read_failures(&r, &s)) || failed(e = cbor_rd_key_opt(&r, &m, 7, &keys)) ||
+	    (keys && failed(e = platform_ima_keys_decode(&r, &s))) || failed(e = cbor_rd_map_end(&r, &m)) ||
+	    failed(e = cbor_rd_end(&r)))
 		return e;
 	*ret = s;
+	s.n_keys = 0; /* they are handed over */
 	return ERR(E_OK);
 }
