@@ -464,6 +464,113 @@ static void W5_changed_while_read(void **state)
 	}
 }
 
+static void truncate_large(void)
+{
+	assert_int_equal(truncate("m/large", 0), 0);
+}
+
+static void cut_large(void)
+{
+	assert_int_equal(truncate("m/large", 1024), 0);
+}
+
+static void append_to_large(void)
+{
+	FILE *f = fopen("m/large", "ae");
+
+	assert_non_null(f);
+	assert_int_equal(fputc('x', f), 'x');
+	assert_int_equal(fclose(f), 0);
+}
+
+static void replace_large(void)
+{
+	put_text("new", "");
+	assert_int_equal(rename("new", "m/large"), 0);
+}
+
+static void on_half(void *ctx, uint64_t done, uint64_t total)
+{
+	struct meddle *x = ctx;
+
+	if (x->did || done == 0 || done == total)
+		return;
+	x->did = true;
+	x->change();
+}
+
+/* A change between two reads of one file, as a whole and in shards: holes take no disk, but their time to hash. */
+static void W5_changed_within_a_file(void **state)
+{
+	static void (*const all[])(void) = { truncate_large, cut_large, append_to_large, replace_large };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * array_len(all); i++) {
+		struct meddle x = { .change = all[i / 2] };
+		struct model_options o = { .jobs = 1, .progress = on_half, .ctx = &x, .shard_size = i % 2 * MIB, .shards_only = i % 2 };
+		struct model_report m = { .n_files = 77 };
+		struct reason why = { "" };
+
+		put_folder("m");
+		put_text("m/large", "");
+		assert_int_equal(truncate("m/large", (off_t)(1024 * MIB)), 0);
+		assert_code(model_measure("m", &o, &m, &why), E_PEER_CHANGED);
+		assert_true(x.did);
+		assert_non_null(strstr(why.text, "large"));
+		assert_int_equal(m.n_files, 77);
+		assert_int_equal(remove_tree("m"), 0);
+	}
+}
+
+/* Shards: each part of a file by itself, in order, with or without the whole; nothing for an empty file. */
+static void shards(void **state)
+{
+	static const char text[] = "0123456789abcdef";
+
+	(void)state;
+	fill_tree("m");
+	put_text("m/config.json", text);
+	for (size_t size = 1; size <= 17; size++) {
+		cleanup_model_report struct model_report m = { 0 }, only = { 0 };
+		struct model_options o = { .jobs = 3, .shard_size = size };
+		static const uint8_t none[32];
+
+		assert_ok(model_measure("m", &o, &m, NULL));
+		o.shards_only = true;
+		assert_ok(model_measure("m", &o, &only, NULL));
+		assert_memory_equal(only.digests.manifest, none, 32);
+		assert_memory_not_equal(m.digests.manifest, none, 32);
+		assert_int_equal(m.files[4].n_shards, 0); /* "empty" */
+		assert_int_equal(m.files[3].n_shards, (16 + size - 1) / size);
+		for (size_t i = 0; i < m.files[3].n_shards; i++) {
+			size_t left = 16 - i * size;
+			uint8_t want[32];
+
+			assert_ok(sha256(BYTES(text + i * size, left < size ? left : size), want));
+			assert_memory_equal(m.files[3].shards[i], want, 32);
+			assert_memory_equal(only.files[3].shards[i], want, 32);
+		}
+	}
+}
+
+/* One more than there may be, of all files together; counted before anything is hashed. */
+static void too_many_shards(void **state)
+{
+	struct model_options o = { .shard_size = 1, .shards_only = true };
+	struct model_report m = { 0 };
+	struct reason why = { "" };
+
+	(void)state;
+	put_folder("m");
+	put_text("m/a", "");
+	put_text("m/b", "x");
+	assert_int_equal(truncate("m/a", LIMIT_MODEL_FILES), 0);
+	assert_code(model_measure("m", &o, &m, &why), E_LIMIT_COUNT);
+	assert_non_null(strstr(why.text, "shards"));
+	assert_int_equal(truncate("m/a", (off_t)1 << 40), 0);
+	assert_code(model_measure("m", &o, &m, &why), E_LIMIT_COUNT);
+}
+
 /* More files than threads, sizes around the buffer's: each digest belongs to its file. */
 static void many_files(void **state)
 {
@@ -535,6 +642,9 @@ int main(void)
 		TEST(W5_special_files),
 		TEST(W5_names),
 		TEST(W5_changed_while_read),
+		TEST(W5_changed_within_a_file),
+		TEST(shards),
+		TEST(too_many_shards),
 		TEST(nothing_there),
 		TEST(unreadable),
 		TEST(depth),
