@@ -30,6 +30,8 @@
 #define LIMIT_JSON_DEPTH 16
 #define LIMIT_MODEL_FILES 1000000         /* files and folders of a model */
 #define LIMIT_MODEL_DEPTH 64              /* folders within folders */
+#define LIMIT_SAFETENSORS_HEADER (4 * MIB) /* JSON; larger ones give no hint */
+#define LIMIT_GGUF_HEADER (32 * MIB)      /* with the words of a tokenizer; larger ones give no hint */
 #define LIMIT_OMS_BUNDLE (64 * MIB)       /* signature bundle of a model: some 200 000 files */
 #define LIMIT_PATH 4096
 #define LIMIT_OCI_JSON (4 * MIB)          /* index, manifest or config of an image */

@@ -68,6 +68,8 @@ must_check struct err filehash_unchanged(int fd, const char *path, const struct 
 struct hash_item {
 	const char *path;   /* borrowed */
 	struct file_id id;  /* in: what the file must be when it is opened and after it was read */
+	int blobs_fd;       /* in: with blob, the folder in which the contents lie */
+	const char *blob;   /* in: their name there, one component; NULL: they lie at path. Borrowed */
 	uint64_t off, len;  /* in: the part of the file, within its size; len 0: the whole */
 	uint8_t sha256[32]; /* out */
 };

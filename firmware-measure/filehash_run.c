@@ -52,7 +52,8 @@ static struct err hash_one(void *ctx, size_t i, struct jobs *j, const struct job
 	struct digest d;
 	struct err e;
 
-	e = filehash_open(run->root_fd, item->path, &fd, &id, reterr);
+	e = item->blob != NULL ? filehash_open(item->blobs_fd, item->blob, &fd, &id, reterr) :
+				 filehash_open(run->root_fd, item->path, &fd, &id, reterr);
 	/* It was a regular file when its id was taken. */
 	if (e.code == E_LOCAL_NOT_FOUND || e.code == E_PEER_UNSUPPORTED)
 		return ERR(E_PEER_CHANGED);

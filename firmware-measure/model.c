@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/wr.h"
 #include "firmware-measure/model_walk.h"
 
@@ -12,14 +13,17 @@
 static const char domain[] = "assay model manifest v1";
 
 struct item_list {
+	int blobs_fd;
 	size_t n, cap;
-	struct hash_item *v; /* each owns its path */
+	struct hash_item *v; /* each owns its path and blob */
 };
 
 static void item_list_done(struct item_list *l)
 {
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n; i++) {
 		free((void *)(uintptr_t)l->v[i].path);
+		free((void *)(uintptr_t)l->v[i].blob);
+	}
 	free(l->v);
 	*l = (struct item_list){ 0 };
 }
@@ -31,14 +35,15 @@ void model_report_done(struct model_report *m)
 		free(m->files[i].path);
 	free(m->files);
 	free(m->shards);
+	free(m->hints);
 	*m = (struct model_report){ 0 };
 }
 
-static struct err list_add(void *ctx, const char *path, const struct file_id *id, struct reason *reterr)
+static struct err list_add(void *ctx, const char *path, const char *blob, const struct file_id *id,
+			   struct reason *reterr)
 {
 	struct item_list *l = ctx;
-	size_t len = strlen(path) + 1;
-	char *copy;
+	struct hash_item *item;
 
 	(void)reterr;
 	if (l->n == l->cap) {
@@ -51,12 +56,15 @@ static struct err list_add(void *ctx, const char *path, const struct file_id *id
 		l->v = v;
 		l->cap = cap;
 	}
-	copy = malloc(len);
-	if (copy == NULL)
+	item = &l->v[l->n];
+	*item = (struct hash_item){ .path = strdup(path), .id = *id, .blobs_fd = l->blobs_fd };
+	if (item->path == NULL)
 		return ERR(E_LOCAL_MEMORY);
-	memcpy(copy, path, len);
-	l->v[l->n++] = (struct hash_item){ .path = copy, .id = *id };
-	return ERR(E_OK);
+	l->n++;
+	if (blob == NULL)
+		return ERR(E_OK);
+	item->blob = strdup(blob);
+	return item->blob != NULL ? ERR(E_OK) : ERR(E_LOCAL_MEMORY);
 }
 
 /* strcmp() compares as unsigned char: bytewise order. */
@@ -89,12 +97,14 @@ struct recheck {
 	size_t n;
 };
 
-static struct err recheck_one(void *ctx, const char *path, const struct file_id *id, struct reason *reterr)
+static struct err recheck_one(void *ctx, const char *path, const char *blob, const struct file_id *id,
+			      struct reason *reterr)
 {
 	struct hash_item key = { .path = path };
 	struct recheck *r = ctx;
 	const struct hash_item *was = bsearch(&key, r->list->v, r->list->n, sizeof(key), by_path);
 
+	(void)blob; /* the id tells another one */
 	r->n++;
 	if (was != NULL && file_id_equal(&was->id, id))
 		return ERR(E_OK);
@@ -185,7 +195,9 @@ static void fill_shards(const struct item_list *l, uint64_t shard_size, struct h
 		for (uint64_t off = 0; off < size;) {
 			uint64_t left = size - off, len = left < shard_size ? left : shard_size;
 
-			*to++ = (struct hash_item){ .path = l->v[i].path, .id = l->v[i].id, .off = off, .len = len };
+			*to = l->v[i];
+			to->off = off;
+			to++->len = len;
 			off += len;
 		}
 	}
@@ -215,6 +227,27 @@ static struct err hash_shards(const struct model_root *root, struct item_list *l
 	return ERR(E_OK);
 }
 
+/* The hub names a large blob by its SHA-256: where that is not its content, the cache is damaged, or somebody changed it. */
+static struct err check_blobs(const struct item_list *l, struct reason *reterr)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const struct hash_item *item = &l->v[i];
+		char hex[65];
+		struct err e;
+
+		if (item->blob == NULL || strlen(item->blob) != 64)
+			continue;
+		if (failed(e = hex_encode(BYTES_ARR(item->sha256), hex, sizeof(hex))))
+			return e;
+		if (strcmp(hex, item->blob) != 0) {
+			reason_set(reterr, "%s: blob %s has the content of %s: the cache is damaged",
+				   log_quote(bytes_str(item->path)), item->blob, hex);
+			return ERR(E_PEER_DIGEST);
+		}
+	}
+	return ERR(E_OK);
+}
+
 /* Paths move from the list to the report, whose shards are in the order of the list. */
 static struct err report(struct item_list *l, const struct model_options *o, struct model_report *r)
 {
@@ -230,6 +263,7 @@ static struct err report(struct item_list *l, const struct model_options *o, str
 
 		f->path = (char *)(uintptr_t)take_ptr(&item->path);
 		f->size = item->id.size;
+		r->n_links += item->blob != NULL ? 1 : 0;
 		memcpy(f->sha256, item->sha256, sizeof(item->sha256));
 		r->n_bytes += item->id.size; /* filehash_run() has added them up before */
 		if (o->shard_size == 0)
@@ -241,12 +275,71 @@ static struct err report(struct item_list *l, const struct model_options *o, str
 	return o->shards_only ? ERR(E_OK) : model_digests_without(r, NULL, &r->digests);
 }
 
+/* The head of the file that was hashed, and no other. */
+static struct err read_head(const struct model_root *root, const struct hash_item *item, struct buf *ret,
+			    struct reason *reterr)
+{
+	cleanup_free uint8_t *chunk = malloc(64 * KIB);
+	cleanup_fd int fd = -1;
+	struct file_id id;
+	struct err e;
+
+	if (chunk == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	if (failed(e = item->blob != NULL ? filehash_open(item->blobs_fd, item->blob, &fd, &id, reterr) :
+					    filehash_open(root->fd, item->path, &fd, &id, reterr)) ||
+	    failed(e = filehash_unchanged(fd, item->path, &item->id, reterr)))
+		return e;
+	while (ret->n < item->id.size && ret->n < ret->max) {
+		size_t left = ret->max - ret->n, got = 0;
+
+		if (item->id.size - ret->n < left)
+			left = (size_t)(item->id.size - ret->n);
+		if (failed(e = filehash_chunk(fd, item->path, chunk, left < 64 * KIB ? left : 64 * KIB, &got, reterr)) ||
+		    failed(e = buf_add(ret, BYTES(chunk, got))))
+			return e;
+	}
+	return filehash_unchanged(fd, item->path, &item->id, reterr);
+}
+
+static struct err read_hints(const struct model_root *root, const struct item_list *l, struct model_report *r,
+			     struct reason *reterr)
+{
+	size_t n = 0;
+	struct err e;
+
+	for (size_t i = 0; i < l->n; i++)
+		n += model_hint_format(l->v[i].path) != NULL ? 1 : 0;
+	r->hints = calloc(n + 1, sizeof(*r->hints));
+	if (r->hints == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	for (size_t i = 0; i < l->n; i++) {
+		const char *format = model_hint_format(l->v[i].path);
+		struct model_hint *h = &r->hints[r->n_hints];
+
+		if (format == NULL)
+			continue;
+		cleanup_buf struct buf head = BUF_INIT(model_hint_head_max(format));
+
+		if (failed(e = read_head(root, &l->v[i], &head, reterr)))
+			return e;
+		e = model_hint_parse(format, buf_bytes(&head), l->v[i].id.size, h, &h->why);
+		if (e.code == E_LOCAL_MEMORY)
+			return e;
+		h->format = format;
+		h->path = l->v[i].path; /* which moves to the report */
+		h->e = e;
+		r->n_hints++;
+	}
+	return ERR(E_OK);
+}
+
 struct err model_measure(const char *path, const struct model_options *options, struct model_report *ret,
 			 struct reason *reterr)
 {
 	static const struct model_options defaults = { 0 };
 	const struct model_options *o = options != NULL ? options : &defaults;
-	cleanup_model_root struct model_root root = { .fd = -1 };
+	cleanup_model_root struct model_root root = MODEL_ROOT_INIT;
 	cleanup_model_report struct model_report r = { 0 };
 	cleanup_item_list struct item_list list = { 0 };
 	struct err e;
@@ -256,11 +349,13 @@ struct err model_measure(const char *path, const struct model_options *options, 
 	root.skip = o->skip;
 	root.skip_ctx = o->skip_ctx;
 	r.single = root.only[0] != '\0';
+	list.blobs_fd = root.blobs_fd;
 	if (failed(e = model_walk(&root, list_add, &list, reterr)) || failed(e = list_sort(&list, reterr)))
 		return e;
 	e = o->shard_size > 0 ? hash_shards(&root, &list, o, &r, reterr) :
 				filehash_run(root.fd, list.n, list.v, o, reterr);
-	if (failed(e) || failed(e = recheck(&root, &list, reterr)) || failed(e = report(&list, o, &r)))
+	if (failed(e) || (o->hints && failed(e = read_hints(&root, &list, &r, reterr))) || failed(e = recheck(&root, &list, reterr)) ||
+	    (!o->shards_only && failed(e = check_blobs(&list, reterr))) || failed(e = report(&list, o, &r)))
 		return e;
 	*ret = r;
 	r = (struct model_report){ 0 };

@@ -23,15 +23,17 @@
  * ("a/x" and "a.txt").
  * Source: OpenSSF Model Signing Specification 1.0, 5.2.1, 6.5.1.
  *
- * Symlinks, devices, FIFOs, sockets, names that are not UTF-8 or hold control
- * characters, and a file that changes while it is read are refused with the
- * path and the reason; nothing is measured half. Files are hashed in parallel,
+ * Symlinks (but those of a Hugging Face cache, see model_walk.h), devices,
+ * FIFOs, sockets, names that are not UTF-8 or hold control characters, and a
+ * file that changes while it is read are refused with the path and the reason;
+ * nothing is measured half. Files are hashed in parallel,
  * then the folder is walked a second time and must be what it was. Empty
  * folders, owners, modes and times are not part of a model.
  */
 #ifndef ASSAY_MEASURE_MODEL_H
 #define ASSAY_MEASURE_MODEL_H
 
+#include "firmware-measure/model_hint.h"
 #include "firmware-measure/model_walk.h"
 #include "firmware-measure/workload_event.h"
 
@@ -46,9 +48,12 @@ struct model_file {
 struct model_report {
 	struct model_digests digests; /* zero with shards_only */
 	bool single;                  /* one file was named, not a folder */
+	size_t n_links;               /* files that are links to blobs of a Hugging Face cache */
 	size_t n_files;
 	struct model_file *files; /* sorted bytewise by path */
 	uint8_t (*shards)[32];    /* of all files */
+	size_t n_hints;
+	struct model_hint *hints; /* with options.hints: of safetensors and GGUF files, in order of path */
 	uint64_t n_bytes;
 };
 void model_report_done(struct model_report *m);
@@ -68,6 +73,7 @@ struct model_options {
 	 * than one thread can work on a file; 0: none. At most LIMIT_MODEL_FILES parts.
 	 */
 	uint64_t shard_size;
+	bool hints;       /* look into headers, for people; no digest depends on it */
 	bool shards_only; /* and files as wholes are not: no digest of the model */
 };
 
@@ -78,6 +84,7 @@ struct model_options {
  *
  * E_LOCAL_NOT_FOUND, E_LOCAL_PERMISSION, E_LOCAL_IO, E_LOCAL_MEMORY,
  * E_PEER_UNSUPPORTED (symlink or special file), E_PEER_SYNTAX (name),
+ * E_PEER_DIGEST (a blob of a cache that is not what its name says),
  * E_PEER_MISSING (no file at all), E_PEER_CHANGED, E_LIMIT_COUNT
  * (LIMIT_MODEL_FILES, for files and for shards), E_LIMIT_DEPTH (LIMIT_MODEL_DEPTH), E_LIMIT_SIZE (path).
  */

@@ -82,6 +82,64 @@ static struct err io_failed(const struct walk *w, int code)
 	return ERR(code == EACCES || code == EPERM ? E_LOCAL_PERMISSION : E_LOCAL_IO);
 }
 
+#define BLOB_NAME_MAX 64
+
+/*
+ * The blob that a link of a cache leads to: by its text alone, which must be the
+ * one that belongs at this depth. False for every other link.
+ */
+static bool blob_of(const struct walk *w, int dir_fd, const char *name, unsigned depth, char ret[BLOB_NAME_MAX + 1])
+{
+	char target[3 * (LIMIT_MODEL_DEPTH + 2) + 8 + BLOB_NAME_MAX + 2];
+	const char *at = target;
+	ssize_t n;
+
+	if (w->root->blobs_fd < 0)
+		return false;
+	n = readlinkat(dir_fd, name, target, sizeof(target) - 1);
+	if (n < 0 || (size_t)n >= sizeof(target) - 1)
+		return false;
+	target[n] = '\0';
+	for (unsigned i = 0; i < depth + 2; i++, at += 3)
+		if (strncmp(at, "../", 3) != 0)
+			return false;
+	if (strncmp(at, "blobs/", 6) != 0)
+		return false;
+	at += 6;
+	n = (ssize_t)strspn(at, "0123456789abcdef");
+	if ((n != 40 && n != 64) || at[n] != '\0')
+		return false;
+	memcpy(ret, at, (size_t)n + 1);
+	return true;
+}
+
+static struct err wrong_kind(const struct walk *w, mode_t mode, const char *what)
+{
+	reason_set(w->reterr, "%s is %s: a model consists of regular files%s", log_quote(bytes_str(w->path)),
+		   file_kind(mode), what);
+	return ERR(E_PEER_UNSUPPORTED);
+}
+
+static struct err visit_link(struct walk *w, int dir_fd, const char *name, unsigned depth)
+{
+	char blob[BLOB_NAME_MAX + 1];
+	struct file_id id;
+	struct stat st;
+
+	if (!blob_of(w, dir_fd, name, depth, blob))
+		return wrong_kind(w, S_IFLNK,
+				  w->root->blobs_fd < 0 ? "" : ", or links to blobs of the same Hugging Face cache");
+	if (fstatat(w->root->blobs_fd, blob, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		reason_set(w->reterr, "%s: its blob %s: %s", log_quote(bytes_str(w->path)), blob,
+			   strerrordesc_np(errno) ?: "not found");
+		return ERR(errno == ENOENT ? E_PEER_MISSING : E_LOCAL_IO);
+	}
+	if (!S_ISREG(st.st_mode))
+		return wrong_kind(w, st.st_mode, " (in place of its blob)");
+	file_id_of(&st, &id);
+	return w->each(w->ctx, w->path, blob, &id, w->reterr);
+}
+
 static struct err visit_folder(struct walk *w, int fd /* takes ownership */, unsigned depth);
 
 static struct err visit_entry(struct walk *w, int dir_fd, const char *name, unsigned depth)
@@ -94,13 +152,12 @@ static struct err visit_entry(struct walk *w, int dir_fd, const char *name, unsi
 		return errno == ENOENT ? vanished(w) : io_failed(w, errno);
 	if (S_ISREG(st.st_mode)) {
 		file_id_of(&st, &id);
-		return w->each(w->ctx, w->path, &id, w->reterr);
+		return w->each(w->ctx, w->path, NULL, &id, w->reterr);
 	}
-	if (!S_ISDIR(st.st_mode)) {
-		reason_set(w->reterr, "%s is %s: a model consists of regular files", log_quote(bytes_str(w->path)),
-			   file_kind(st.st_mode));
-		return ERR(E_PEER_UNSUPPORTED);
-	}
+	if (S_ISLNK(st.st_mode))
+		return visit_link(w, dir_fd, name, depth);
+	if (!S_ISDIR(st.st_mode))
+		return wrong_kind(w, st.st_mode, "");
 	if (depth == LIMIT_MODEL_DEPTH) {
 		reason_set(w->reterr, "%s: folders nested more than %d deep", log_quote(bytes_str(w->path)),
 			   LIMIT_MODEL_DEPTH);
@@ -183,10 +240,26 @@ static struct err open_around(char *path, struct model_root *ret, struct reason 
 	return ERR(E_OK);
 }
 
+static bool same_folder(int dir_fd, const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return fstatat(dir_fd, a, &x, AT_SYMLINK_NOFOLLOW) == 0 && fstatat(dir_fd, b, &y, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* A folder in "snapshots" with "blobs" beside that. No cache, or none that can be read, is no failure: links are refused then. */
+static int open_blobs(int fd)
+{
+	if (!same_folder(fd, "..", "../../snapshots"))
+		return -1;
+	return openat(fd, "../../blobs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 struct err model_root_open(const char *path, struct model_root *ret, struct reason *reterr)
 {
+	cleanup_model_root struct model_root r = MODEL_ROOT_INIT;
 	char trimmed[LIMIT_PATH];
-	struct model_root r = { .fd = -1 };
 	struct stat st;
 	struct err e;
 
@@ -198,6 +271,9 @@ struct err model_root_open(const char *path, struct model_root *ret, struct reas
 		e = filehash_open_folder(AT_FDCWD, trimmed, &r.fd, reterr);
 	if (failed(e))
 		return e;
+	if (r.only[0] == '\0')
+		r.blobs_fd = open_blobs(r.fd);
 	*ret = r;
+	r = (struct model_root)MODEL_ROOT_INIT;
 	return ERR(E_OK);
 }

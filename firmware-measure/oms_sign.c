@@ -64,14 +64,14 @@ static struct err list_resources(const struct model_report *r, struct oms_manife
 	return oms_root(m->n_resources, m->resources, m->root);
 }
 
-static void write_serialization(struct jsonw *w, const struct oms_skip *skip, uint64_t shard_size)
+static void write_serialization(struct jsonw *w, const struct oms_manifest *m, const struct oms_skip *skip)
 {
 	jsonw_object(w, "serialization");
-	jsonw_str(w, "method", shard_size > 0 ? "shards" : "files");
+	jsonw_str(w, "method", m->shard_size > 0 ? "shards" : "files");
 	jsonw_str(w, "hash_type", "sha256");
-	if (shard_size > 0)
-		jsonw_int(w, "shard_size", (int64_t)shard_size);
-	jsonw_bool(w, "allow_symlinks", false);
+	if (m->shard_size > 0)
+		jsonw_int(w, "shard_size", (int64_t)m->shard_size);
+	jsonw_bool(w, "allow_symlinks", m->allow_symlinks);
 	jsonw_array(w, "ignore_paths");
 	for (size_t i = 0; i < OMS_N_GIT_NAMES; i++)
 		jsonw_str(w, NULL, oms_git_names[i]);
@@ -104,7 +104,7 @@ static struct err write_statement(const struct oms_manifest *m, const char *name
 	jsonw_close(&w);
 	jsonw_str(&w, "predicateType", OMS_PREDICATE_TYPE);
 	jsonw_object(&w, "predicate");
-	write_serialization(&w, skip, m->shard_size);
+	write_serialization(&w, m, skip);
 	jsonw_array(&w, "resources");
 	for (size_t i = 0; i < m->n_resources; i++) {
 		jsonw_object(&w, NULL);
@@ -166,7 +166,7 @@ struct err oms_sign(const struct model_report *r, uint64_t shard_size, const cha
 {
 	cleanup_buf struct buf payload = BUF_INIT(LIMIT_OMS_BUNDLE), pae = BUF_INIT(2 * LIMIT_OMS_BUNDLE);
 	cleanup_buf struct buf raw = BUF_INIT(256), der = BUF_INIT(256);
-	cleanup_oms_manifest struct oms_manifest m = { .shard_size = shard_size };
+	cleanup_oms_manifest struct oms_manifest m = { .shard_size = shard_size, .allow_symlinks = r->n_links > 0 };
 	enum digest_id hash;
 	struct err e;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verb "model". */
+#include "base/log.h"
 #include "firmware-measure/oms.h"
 #include "firmware-measure/verb_model.h"
 
@@ -45,6 +46,46 @@ static struct err model_head(const struct model_report *m, struct buf *ret)
 	return json_write(o, ret);
 }
 
+static struct err hint_json(const struct model_hint *h, struct buf *ret)
+{
+	const struct {
+		const char *key, *text;
+	} texts[] = { { "name", h->name }, { "version", h->version }, { "architecture", h->architecture } };
+	cleanup_json json_t *o = NULL;
+	struct err e;
+
+	buf_clear(ret);
+	if (failed(e = json_new_object(&o)) || failed(e = json_put_str(o, "path", h->path)) ||
+	    failed(e = json_put_str(o, "format", h->format)))
+		return e;
+	if (failed(h->e)) {
+		if (failed(e = json_put_str(o, "error", h->why.text[0] != '\0' ? h->why.text : err_text(h->e))))
+			return e;
+		return json_write(o, ret);
+	}
+	if (failed(e = json_put_int(o, "tensors", (int64_t)h->n_tensors)) ||
+	    failed(e = json_put_int(o, "parameters", (int64_t)h->n_parameters)))
+		return e;
+	for (size_t i = 0; i < array_len(texts); i++)
+		if (texts[i].text[0] != '\0' && failed(e = json_put_str(o, texts[i].key, texts[i].text)))
+			return e;
+	return json_write(o, ret);
+}
+
+static struct err hints_json(const struct model_report *m, struct buf *b)
+{
+	struct err e;
+
+	for (size_t i = 0; i < m->n_hints; i++) {
+		if (failed(e = hint_json(&m->hints[i], b)))
+			return e;
+		(void)fputs(i == 0 ? ",\"hints\":[" : ",", stdout);
+		(void)fwrite(b->p, 1, b->n, stdout);
+	}
+	(void)fputs(m->n_hints > 0 ? "]" : "", stdout);
+	return ERR(E_OK);
+}
+
 /* File by file, so that a model of a million files needs no tree of them. */
 static struct err model_json(const struct model_report *m)
 {
@@ -53,20 +94,35 @@ static struct err model_json(const struct model_report *m)
 
 	if (failed(e = model_head(m, &b)))
 		return e;
-	if (!options.files) {
-		(void)fwrite(b.p, 1, b.n, stdout);
-		(void)fputc('\n', stdout);
-		return ERR(E_OK);
-	}
 	(void)fwrite(b.p, 1, b.n - 1, stdout); /* without its closing brace */
-	for (size_t i = 0; i < m->n_files; i++) {
+	if (failed(e = hints_json(m, &b)))
+		return e;
+	for (size_t i = 0; options.files && i < m->n_files; i++) {
 		if (failed(e = file_json(&m->files[i], &b)))
 			return e;
 		(void)fputs(i == 0 ? ",\"files\":[" : ",", stdout);
 		(void)fwrite(b.p, 1, b.n, stdout);
 	}
-	(void)fputs("]}\n", stdout);
+	(void)fputs(options.files ? "]}\n" : "}\n", stdout);
 	return ERR(E_OK);
+}
+
+static void hint_text(const struct model_hint *h)
+{
+	if (failed(h->e)) {
+		(void)printf("hint      %s: %s, not understood: %s\n", h->path, h->format,
+			     h->why.text[0] != '\0' ? h->why.text : err_text(h->e));
+		return;
+	}
+	(void)printf("hint      %s: %s, %ju tensors, %ju parameters", h->path, h->format, (uintmax_t)h->n_tensors,
+		     (uintmax_t)h->n_parameters);
+	if (h->name[0] != '\0')
+		(void)printf(", \"%s\"", log_quote(bytes_str(h->name)));
+	if (h->version[0] != '\0')
+		(void)printf(", version \"%s\"", log_quote(bytes_str(h->version)));
+	if (h->architecture[0] != '\0')
+		(void)printf(", %s", log_quote(bytes_str(h->architecture)));
+	(void)printf("\n");
 }
 
 static void model_text(const struct model_report *m)
@@ -76,6 +132,8 @@ static void model_text(const struct model_report *m)
 			     m->files[i].path);
 	(void)printf("manifest  %s\noms_root  %s\nfiles     %zu\nbytes     %ju\n", hex(m->digests.manifest).s,
 		     hex(m->digests.oms_root).s, m->n_files, (uintmax_t)m->n_bytes);
+	for (size_t i = 0; i < m->n_hints; i++)
+		hint_text(&m->hints[i]);
 }
 
 int verb_model(void *ctx, int argc, char **argv)
@@ -103,6 +161,7 @@ int verb_model(void *ctx, int argc, char **argv)
 	if (options.out != NULL || options.shard_size > 0 || options.ignore.n > 0)
 		return program_usage("model: --out and --shard-size go with --sign, --ignore with --verify or --sign");
 	progress_begin(&progress, options.jobs, &o);
+	o.hints = true;
 	e = model_measure(pos[0], &o, &m, &why);
 	progress_end(&progress);
 	if (failed(e))

@@ -51,7 +51,7 @@ record()
 	printf '"content_type":"systemd","content":{"string":"%s","bootId":"71b6","timestamp":1,"eventType":"%s"}}\n' "$3" "$2"
 }
 
-echo 1..46
+echo 1..50
 check "log" 0 "$program" log "$boots/good/$log"
 check "log that was cut" 1 "$program" log "$top/cut"
 check "log without a file" 2 "$program" log
@@ -124,4 +124,11 @@ check "diff with a log of systemd that was cut" 0 matches "at offset [1-9][0-9]*
 "$program" learn --json --command-line "$line" --userspace "$top/user" "$boots/good/$log" >"$top/profile"
 check "learn of systemd's log" 0 says "\"userspace\":[{\"pcr\":11,\"strings\":[\"enter-initrd\",\"ready\"]},{\"digests\":[\"$(printf secret | sha256sum | cut -d' ' -f1)\"],\"pcr\":15}]" cat "$top/profile"
 check "learn of a log of systemd that was cut" 1 "$program" learn --userspace "$top/user-cut" "$boots/good/$log"
+mkdir "$top/m"
+printf '\71\0\0\0\0\0\0\0{"w":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]}}0123456789ab' >"$top/m/w.safetensors"
+printf 'GGUF' >"$top/m/x.gguf"
+check "model with hints" 0 says "w.safetensors: safetensors, 1 tensors, 6 parameters" "$program" model "$top/m"
+check "model with a hint that is not understood" 0 says "x.gguf: gguf, not understood: input ends early" "$program" model "$top/m"
+check "hints for machines" 0 says '"hints":[{"format":"safetensors","parameters":6,"path":"w.safetensors","tensors":1},{"error":' "$program" model --json "$top/m"
+check "hints and files for machines" 0 says '],"files":[{"path":"w.safetensors"' "$program" model --files --json "$top/m"
 exit $bad

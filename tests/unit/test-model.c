@@ -221,6 +221,104 @@ static void W5_symlinks(void **state)
 	expect_failure("file-link", E_PEER_UNSUPPORTED, "symbolic link");
 }
 
+#define GIT_BLOB "0123456789abcdef0123456789abcdef01234567"
+#define REVISION "hub/snapshots/rev"
+
+/* A cache as the hub's library lays it out: the contents of fill_tree(), large ones named by their SHA-256. */
+static void fill_cache(void)
+{
+	static const char *const links[][3] = {
+		{ "weights/w-00001.bin", NULL, "../../../blobs/" },
+		{ "config.json", "{}", "../../blobs/" },
+		{ "a/x", "one", "../../../blobs/" },
+		{ "a.txt", "two", "../../blobs/" },
+		{ "empty", "", "../../blobs/" },
+	};
+	char w[1001];
+
+	memset(w, 'w', sizeof(w) - 1);
+	w[sizeof(w) - 1] = '\0';
+	put_folder("hub");
+	put_folder("hub/blobs");
+	put_folder("hub/snapshots");
+	put_folder(REVISION);
+	put_folder(REVISION "/weights");
+	put_folder(REVISION "/a");
+	put_folder(REVISION "/.git");
+	put_text(REVISION "/.git/HEAD", "ref");
+	for (size_t i = 0; i < array_len(links); i++) {
+		const char *text = links[i][1] != NULL ? links[i][1] : w;
+		char hex[65], path[256], target[128];
+		uint8_t d[32];
+
+		assert_ok(sha256(bytes_str(text), d));
+		assert_ok(hex_encode(BYTES_ARR(d), hex, sizeof(hex)));
+		if (i == 1)
+			(void)snprintf(hex, sizeof(hex), "%s", GIT_BLOB);
+		(void)snprintf(path, sizeof(path), "hub/blobs/%s", hex);
+		put_text(path, text);
+		(void)snprintf(path, sizeof(path), "%s/%s", REVISION, links[i][0]);
+		(void)snprintf(target, sizeof(target), "%s%s", links[i][2], hex);
+		assert_int_equal(symlink(target, path), 0);
+	}
+}
+
+/* The same digest as of a folder with the same files. */
+static void hugging_face_cache(void **state)
+{
+	cleanup_model_report struct model_report m = { 0 };
+
+	(void)state;
+	fill_cache();
+	expect(REVISION, TREE_MANIFEST, TREE_OMS_ROOT);
+	expect(REVISION "/", TREE_MANIFEST, TREE_OMS_ROOT);
+	assert_int_equal(chdir(REVISION), 0);
+	expect(".", TREE_MANIFEST, TREE_OMS_ROOT);
+	assert_int_equal(chdir(folder), 0);
+	assert_ok(model_measure(REVISION, NULL, &m, NULL));
+	assert_int_equal(m.n_links, 5);
+	expect_failure("hub", E_PEER_UNSUPPORTED, "is a symbolic link");
+	expect_failure("hub/snapshots", E_PEER_UNSUPPORTED, "is a symbolic link");
+}
+
+static void relink(const char *target)
+{
+	assert_true(unlink(REVISION "/config.json") == 0 || errno == ENOENT);
+	assert_int_equal(symlink(target, REVISION "/config.json"), 0);
+}
+
+/* Any other link is none of the layout's. */
+static void W5_hugging_face_links(void **state)
+{
+	static const char *const other[] = {
+		"../../../blobs/" GIT_BLOB, "../blobs/" GIT_BLOB, "../../blobs/" GIT_BLOB "/", "../../blobs/./" GIT_BLOB, "./../../blobs/" GIT_BLOB,
+		"../../blobs/" GIT_BLOB "0", "../../blobs/0123456789ABCDEF0123456789abcdef01234567", "../../blobs/name", "../../blobs/",
+		"../../snapshots/" GIT_BLOB, "../../blobs/..", "a.txt", "/etc/passwd", "../../blobs/../blobs/" GIT_BLOB,
+	};
+
+	(void)state;
+	fill_cache();
+	for (size_t i = 0; i < array_len(other); i++) {
+		relink(other[i]);
+		expect_failure(REVISION, E_PEER_UNSUPPORTED, "config.json is a symbolic link");
+	}
+	relink("../../blobs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	expect_failure(REVISION, E_PEER_MISSING, "its blob aaaa");
+	assert_int_equal(symlink(GIT_BLOB, "hub/blobs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 0);
+	expect_failure(REVISION, E_PEER_UNSUPPORTED, "in place of its blob");
+	assert_int_equal(unlink("hub/blobs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 0);
+	assert_int_equal(mkfifo("hub/blobs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0600), 0);
+	expect_failure(REVISION, E_PEER_UNSUPPORTED, "a FIFO");
+	relink("../../blobs/" GIT_BLOB);
+	expect(REVISION, TREE_MANIFEST, TREE_OMS_ROOT);
+	assert_int_equal(rename("hub/snapshots", "hub/revisions"), 0);
+	expect_failure("hub/revisions/rev", E_PEER_UNSUPPORTED, "is a symbolic link");
+	assert_int_equal(rename("hub/revisions", "hub/snapshots"), 0);
+	assert_int_equal(rename("hub/blobs", "hub/elsewhere"), 0);
+	assert_int_equal(symlink("elsewhere", "hub/blobs"), 0);
+	expect_failure(REVISION, E_PEER_UNSUPPORTED, "is a symbolic link");
+}
+
 static void W5_special_files(void **state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = "m/socket" };
@@ -384,6 +482,40 @@ static void on_progress(void *ctx, uint64_t done, uint64_t total)
 		return;
 	x->did = true;
 	x->change();
+}
+
+static void change_blob(void)
+{
+	put_text("hub/blobs/" GIT_BLOB, "[]");
+}
+
+static void link_other_blob(void)
+{
+	put_text("hub/blobs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "{}");
+	relink("../../blobs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+}
+
+static void W5_hugging_face_changes(void **state)
+{
+	static void (*const all[])(void) = { change_blob, link_other_blob };
+	char path[128];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * array_len(all); i++) {
+		struct meddle x = { .change = all[i / 2], .at_end = i % 2 == 1 };
+		struct model_options o = { .progress = on_progress, .ctx = &x };
+		struct model_report m = { 0 };
+
+		/* A link that is turned before its blob is read is seen when the folder is walked again. */
+		fill_cache();
+		assert_code(model_measure(REVISION, &o, &m, NULL), E_PEER_CHANGED);
+		assert_true(x.did);
+		assert_int_equal(remove_tree("hub"), 0);
+	}
+	fill_cache();
+	(void)snprintf(path, sizeof(path), "hub/blobs/%s", "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3");
+	put_text(path, "tow");
+	expect_failure(REVISION, E_PEER_DIGEST, "the cache is damaged");
 }
 
 static void touch(void)
@@ -639,6 +771,9 @@ int main(void)
 		TEST(W5_changes_show),
 		TEST(W5_names_are_covered),
 		TEST(W5_symlinks),
+		TEST(hugging_face_cache),
+		TEST(W5_hugging_face_links),
+		TEST(W5_hugging_face_changes),
 		TEST(W5_special_files),
 		TEST(W5_names),
 		TEST(W5_changed_while_read),

@@ -389,6 +389,16 @@ def signing(w):
 	os.rename(w.path("m", "a.b"), w.path("m", "A.b"))
 	w.check("sign: one file, renamed", 1, "--verify", w.path("f.sig"), "--key", w.key.pub, w.path("m", "A.b"), says=("missing   a.b",))
 
+	w.lay({"blobs/" + "a" * 40: b"blob", "snapshots/r/config.json": b"{}"})
+	os.symlink("../../blobs/" + "a" * 40, w.path("m", "snapshots", "r", "w.bin"))
+	w.check("sign: a revision in a Hugging Face cache", 0, "--sign", w.key.path, "--out", out, w.path("m", "snapshots", "r"))
+	how = O.read_payload(json.load(open(out)))["predicate"]["serialization"]
+	w.true("sign: links were followed", how["allow_symlinks"] is True, how)
+	w.check("sign: links of a cache, verified", 0, "--verify", out, "--key", w.key.pub, w.path("m", "snapshots", "r"))
+	with open(w.path("m", "blobs", "a" * 40), "w") as f:
+		f.write("x")
+	w.check("sign: blob changed", 1, "--verify", out, "--key", w.key.pub, w.path("m", "snapshots", "r"), says=("changed   w.bin",))
+
 	rsa = O.Key(w.top, "rsa", "rsa")
 	w.lay()
 	w.check("sign: RSA", 1, "--sign", rsa.path, "--out", w.path("x.sig"), w.path("m"), says=("P-256",))
