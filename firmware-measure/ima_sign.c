@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "firmware-measure/ima_sign.h"
+#include "firmware-measure/ima_sign_impl.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -15,8 +15,7 @@
 DEFINE_CLEANUP(X509, cleanup_x509_, X509_free)
 #define cleanup_x509 cleanup(cleanup_x509_)
 
-/* The kernel's numbers of hash algorithms; they are interface. */
-static enum digest_id hash_by_number(uint8_t number)
+enum digest_id ima_hash_by_number(uint8_t number)
 {
 	switch (number) {
 	case 2:
@@ -34,12 +33,15 @@ static enum digest_id hash_by_number(uint8_t number)
 	}
 }
 
+bool ima_hash_strong(enum digest_id hash)
+{
+	return hash == DIGEST_SHA256 || hash == DIGEST_SHA384 || hash == DIGEST_SHA512;
+}
+
 struct err ima_signature_parse(struct bytes sig, struct ima_signature *ret)
 {
 	struct ima_signature s = { 0 };
 	struct rd r = RD(sig);
-	struct bytes id;
-	uint16_t n;
 	struct err e;
 
 	if (failed(e = rd_u8(&r, &s.type)) || failed(e = rd_u8(&r, &s.version)))
@@ -48,11 +50,22 @@ struct err ima_signature_parse(struct bytes sig, struct ima_signature *ret)
 	if ((s.version != 2 && s.version != 3) || (s.type != TYPE_CONTENTS && s.type != TYPE_VERITY) ||
 	    (s.type == TYPE_VERITY && s.version != 3))
 		return ERR(E_PEER_UNSUPPORTED);
-	if (failed(e = rd_u8(&r, &s.hash_number)) || failed(e = rd_bytes(&r, IMA_KEY_ID_SIZE, &id)) ||
+	return ima_signature_read(sig, ret);
+}
+
+struct err ima_signature_read(struct bytes sig, struct ima_signature *ret)
+{
+	struct ima_signature s = { 0 };
+	struct rd r = RD(sig);
+	struct bytes id;
+	uint16_t n;
+	struct err e;
+
+	if (failed(e = rd_u8(&r, &s.type)) || failed(e = rd_u8(&r, &s.version)) || failed(e = rd_u8(&r, &s.hash_number)) || failed(e = rd_bytes(&r, IMA_KEY_ID_SIZE, &id)) ||
 	    failed(e = bytes_copy_exact(id, s.key_id, sizeof(s.key_id))) || failed(e = rd_u16be(&r, &n)) ||
 	    failed(e = rd_bytes(&r, n, &s.value)) || failed(e = rd_end(&r)))
 		return e;
-	s.hash = hash_by_number(s.hash_number);
+	s.hash = ima_hash_by_number(s.hash_number);
 	*ret = s;
 	return e;
 }
@@ -133,21 +146,20 @@ static struct err signed_digest(const struct ima_signature *s, const struct ima_
 	return ERR(E_OK);
 }
 
-/* E_AUTH_SIGNATURE, E_PEER_* for its form. */
-static struct err verify(const struct key *k, const struct ima_signature *s, const struct digest *d)
+struct err ima_signature_verify(const struct key *k, enum digest_id hash, struct bytes digest, struct bytes value)
 {
 	cleanup_buf struct buf raw = BUF_INIT(KIB);
 	struct err e;
 
 	switch (key_kind(k)) {
 	case KEY_RSA:
-		return key_verify_digest(k, SIG_RSASSA, s->hash, digest_bytes(d), s->value);
+		return key_verify_digest(k, SIG_RSASSA, hash, digest, value);
 	case KEY_EC_P256:
 	case KEY_EC_P384:
 	case KEY_EC_P521:
-		if (failed(e = ecdsa_der_to_raw(key_kind(k), s->value, &raw)))
+		if (failed(e = ecdsa_der_to_raw(key_kind(k), value, &raw)))
 			return e;
-		return key_verify_digest(k, SIG_ECDSA, s->hash, digest_bytes(d), buf_bytes(&raw));
+		return key_verify_digest(k, SIG_ECDSA, hash, digest, buf_bytes(&raw));
 	case KEY_ED25519:
 	case KEY_NONE:
 		break;
@@ -155,7 +167,7 @@ static struct err verify(const struct key *k, const struct ima_signature *s, con
 	return ERR(E_PEER_UNSUPPORTED);
 }
 
-static bool is_local(struct err e)
+bool ima_sign_local(struct err e)
 {
 	return e.code == E_LOCAL_MEMORY || e.code == E_LOCAL_CRYPTO || e.code == E_BUG;
 }
@@ -165,7 +177,7 @@ static enum ima_signed judge_form(const struct ima_signature *s, const struct im
 {
 	if (s->hash == DIGEST_SHA1)
 		return IMA_SIGNED_WEAK;
-	if (s->hash != DIGEST_SHA256 && s->hash != DIGEST_SHA384 && s->hash != DIGEST_SHA512)
+	if (!ima_hash_strong(s->hash))
 		return IMA_SIGNED_FORM;
 	if (d->alg == DIGEST_SHA1)
 		return IMA_SIGNED_WEAK;
@@ -198,8 +210,8 @@ struct err ima_signed_check(const struct ima_entry *ent, size_t n, const struct 
 	for (size_t i = 0; i < n; i++) {
 		if (!bytes_eq(BYTES_ARR(keys[i].id), BYTES_ARR(s.key_id)))
 			continue;
-		e = verify(keys[i].key, &s, &d);
-		if (is_local(e))
+		e = ima_signature_verify(keys[i].key, s.hash, digest_bytes(&d), s.value);
+		if (ima_sign_local(e))
 			return e;
 		if (!failed(e)) {
 			*ret_key = i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signatures in an IMA list (fields "sig"), against keys that an operator
- * approved.
+ * Signatures in an IMA list (fields "sig", "modsig", "evmsig"), against keys
+ * that an operator approved.
  *
  *   I6  the signed digest is that of the entry, by a known key, over SHA-256
  *       or better
@@ -66,6 +66,16 @@ enum ima_signed {
  * verified, else n. Errors are local ones only.
  */
 must_check struct err ima_signed_check(const struct ima_entry *ent, size_t n, const struct ima_key *keys,
+				       enum ima_signed *ret, size_t *ret_key);
+
+/*
+ * The same for a signature that stands behind the file (field modsig, over
+ * d-modsig), and for an EVM portable signature (template evm-sig), of a
+ * little-endian machine of 64 bits.
+ */
+must_check struct err ima_modsig_check(const struct ima_entry *ent, size_t n, const struct ima_key *keys,
+				       enum ima_signed *ret, size_t *ret_key);
+must_check struct err ima_evmsig_check(const struct ima_entry *ent, size_t n, const struct ima_key *keys,
 				       enum ima_signed *ret, size_t *ret_key);
 
 /*

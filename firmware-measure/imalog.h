@@ -187,6 +187,9 @@ bool ima_template_named(struct bytes name);
 /* Name of a field ("d-ng"); static, NULL for N_IMA_FIELDS and above. */
 const char *ima_field_name(enum ima_field_id id);
 
+/* The digest of field d-modsig; false where the entry has none. */
+bool ima_entry_modsig_digest(const struct ima_entry *ent, struct ima_digest *ret);
+
 static inline bool ima_entry_has(const struct ima_entry *ent, enum ima_field_id id)
 {
 	return (ent->fields & (1u << id)) != 0;

@@ -167,6 +167,12 @@ static bool digest_split(struct bytes v, bool has_kind, bool violation, struct i
 	return true;
 }
 
+bool ima_entry_modsig_digest(const struct ima_entry *ent, struct ima_digest *ret)
+{
+	return ent->state == IMA_ENTRY_DECODED && ent->field[IMA_FIELD_D_MODSIG].n > 0 &&
+	       digest_split(ent->field[IMA_FIELD_D_MODSIG], false, ent->violation, ret);
+}
+
 /* Text that ends in its only NUL. */
 static bool text_split(struct bytes v, struct bytes *ret)
 {

@@ -44,6 +44,8 @@ static void check_entry(const struct ima_entry *ent, struct hasher *h)
 	if (ima_path_below(ent->name, BYTES_LIT("/usr")))
 		fuzz_must(ent->name.n >= 4 && memmem(ent->name.p, ent->name.n, "/../", 4) == NULL);
 	fuzz_must(!failed(ima_signed_check(ent, 0, no_keys, &judged, &key)) && judged != IMA_SIGNED_GOOD);
+	fuzz_must(!failed(ima_modsig_check(ent, 0, no_keys, &judged, &key)) && judged != IMA_SIGNED_GOOD);
+	fuzz_must(!failed(ima_evmsig_check(ent, 0, no_keys, &judged, &key)) && judged != IMA_SIGNED_GOOD);
 	if (!failed(ima_signature_parse(ent->field[IMA_FIELD_SIG], &sig)))
 		fuzz_must(sig.value.n <= ent->field[IMA_FIELD_SIG].n);
 	add(h, ent->template_hash);

@@ -8,6 +8,7 @@
 #include "firmware-measure/ima_replay.h"
 #include "tests/support/ima_list.h"
 #include "tests/support/lab_check.h"
+#include "ima-sign-vectors.h"
 #include "unit.h"
 
 static struct key *ca_key, *file_key, *stranger;
@@ -289,6 +290,106 @@ static void test_I7_ca_that_is_none(void **state)
 	assert_non_null(strstr(why.text, "signer_cas[0]: no certificate of a CA"));
 }
 
+static void raw_hex(struct ima_list *l, const char *hex)
+{
+	struct buf b;
+
+	ima_list_raw(l, unhex_(&b, hex));
+	buf_free(&b);
+}
+
+static void digest_hex(struct ima_list *l, const char *hex)
+{
+	struct buf b;
+
+	ima_list_digest(l, "sha256", unhex_(&b, hex));
+	buf_free(&b);
+}
+
+/* An entry with a signature behind the file, or with EVM's. */
+static void add_vector(struct ima_list *l, bool evm)
+{
+	digest_hex(l, file_sum);
+	ima_list_name(l, BYTES_LIT("/usr/bin/vector"));
+	if (evm) {
+		raw_hex(l, evm_of_hash);
+		ima_list_name(l, BYTES_LIT("security.ima"));
+		raw_hex(l, "22000000");
+		raw_hex(l, ima_hash);
+		raw_hex(l, "00000000");
+		raw_hex(l, "00000000");
+		raw_hex(l, "ed81");
+		ima_list_end(l, "evm-sig");
+		return;
+	}
+	ima_list_raw(l, BYTES_NONE);
+	digest_hex(l, module_sum);
+	raw_hex(l, by_name);
+	ima_list_end(l, "ima-modsig");
+}
+
+static json_t *signer_rules(const char *key_hex)
+{
+	cleanup_buf struct buf text = BUF_INIT(KIB);
+	struct buf der;
+	const char *s;
+	json_t *o;
+
+	assert_ok(b64_encode(unhex_(&der, key_hex), &text));
+	buf_free(&der);
+	assert_ok(buf_cstr(&text, &s));
+	o = json_pack("{s:s,s:[s]}", "boot_aggregate", "ignored", "signers", s);
+	assert_non_null(o);
+	return o;
+}
+
+/* I6: all forms of signatures count, by keys of the operator; EVM's not by keys of the list, which are of another ring. */
+static void test_I6_other_signatures(void **state)
+{
+	static struct ima_judgement j;
+
+	(void)state;
+	for (int evm = 0; evm < 2; evm++) {
+		cleanup_platform_ima_state struct platform_ima_state s = { 0 }, t = { 0 };
+		cleanup_ima_list struct ima_list l;
+
+		ima_list_init(&l);
+		add_vector(&l, evm == 1);
+		judge(signer_rules(spki), &l, &s, &j);
+		assert_true(j.passed);
+		assert_int_equal(s.decided[IMA_RULE_SIGNERS], 1);
+		judge(rules("{" NO_AGGREGATE "}"), &l, &t, &j);
+		assert_false(j.passed);
+		assert_string_equal(j.failure[0].id, "I6");
+		assert_string_equal(j.failure[0].seen, "a signature by a key that is not approved");
+	}
+}
+
+/* The kernel may add a key to .ima that signs with EVM elsewhere: such a signature needs the operator's word for the key. */
+static void test_I7_no_evm_by_learned_keys(void **state)
+{
+	cleanup_platform_ima_state struct platform_ima_state s = { 0 };
+	cleanup_ima_list struct ima_list l;
+	static struct ima_judgement j;
+	cleanup_key struct key *k = NULL;
+	cleanup_cert struct cert *c = NULL;
+	struct buf der;
+
+	(void)state;
+	assert_ok(key_from_spki(unhex_(&der, spki), &k));
+	buf_free(&der);
+	c = issue(k, ca, ca_key, false, LAB_NOW + 1000);
+	ima_list_init(&l);
+	add_key(&l, ".ima", cert_der(c), "ima-buf");
+	add_vector(&l, false);
+	add_vector(&l, true);
+	judge(rules("{" NO_AGGREGATE "}"), &l, &s, &j);
+	assert_int_equal(s.n_keys, 1);
+	assert_int_equal(s.decided[IMA_RULE_SIGNER_CAS], 2);
+	assert_int_equal(s.n_failed, 1);
+	assert_string_equal(j.failure[0].id, "I6");
+}
+
 /* ---- The same through evidence: the state of a boot holds its keys. */
 
 /* The kernel measures these entries. */
@@ -380,6 +481,8 @@ int main(void)
 		cmocka_unit_test(test_I7_buffer_without_its_digest),
 		cmocka_unit_test(test_X2_number_of_keys),
 		cmocka_unit_test(test_I7_ca_that_is_none),
+		cmocka_unit_test(test_I6_other_signatures),
+		cmocka_unit_test(test_I7_no_evm_by_learned_keys),
 		cmocka_unit_test(test_I7_key_of_an_earlier_boot),
 	};
 

@@ -163,26 +163,48 @@ static const char *signature_words(enum ima_signed is)
 	return "no signature";
 }
 
+/*
+ * The signatures that an entry can have, until one is good; what is said of the
+ * entry is otherwise what was found first. EVM's are by keys of their own
+ * keyring, so those that the list told of do not count there.
+ */
+static struct err check_with(const struct ima_entry *ent, size_t n, const struct ima_key *keys, bool evm,
+			     enum ima_signed *ret)
+{
+	enum ima_signed is = IMA_SIGNED_ABSENT;
+	size_t which;
+	struct err e;
+
+	if (failed(e = ima_signed_check(ent, n, keys, ret, &which)) || *ret == IMA_SIGNED_GOOD)
+		return e;
+	if (failed(e = ima_modsig_check(ent, n, keys, &is, &which)))
+		return e;
+	if (is == IMA_SIGNED_ABSENT && evm && failed(e = ima_evmsig_check(ent, n, keys, &is, &which)))
+		return e;
+	if (is == IMA_SIGNED_GOOD || *ret == IMA_SIGNED_ABSENT)
+		*ret = is;
+	return ERR(E_OK);
+}
+
 /* I6: by a key of the operator, else by one that the list told of before (I7). *ret_rule is for a good one. */
 static struct err check_signature(const struct platform_ima *m, const struct ima_entry *ent,
 				  const struct platform_ima_state *s, enum ima_signed *ret, enum ima_rule *ret_rule)
 {
 	enum ima_signed by_learned = IMA_SIGNED_ABSENT;
-	size_t which;
 	struct err e;
 
 	*ret = IMA_SIGNED_ABSENT;
 	*ret_rule = IMA_RULE_SIGNERS;
 	if (m->n_signers == 0 && m->n_signer_cas == 0)
 		return ERR(E_OK);
-	if (failed(e = ima_signed_check(ent, m->n_signers, m->signer_ids, ret, &which)) || s->n_keys == 0 ||
+	if (failed(e = check_with(ent, m->n_signers, m->signer_ids, true, ret)) || s->n_keys == 0 ||
 	    *ret == IMA_SIGNED_GOOD)
 		return e;
-	if (failed(e = ima_signed_check(ent, s->n_keys, s->learned, &by_learned, &which)))
+	if (failed(e = check_with(ent, s->n_keys, s->learned, false, &by_learned)))
 		return e;
 	if (by_learned == IMA_SIGNED_GOOD)
 		*ret_rule = IMA_RULE_SIGNER_CAS;
-	if (by_learned == IMA_SIGNED_GOOD || *ret == IMA_SIGNED_UNKNOWN_KEY)
+	if (by_learned != IMA_SIGNED_ABSENT && (by_learned == IMA_SIGNED_GOOD || *ret == IMA_SIGNED_UNKNOWN_KEY))
 		*ret = by_learned;
 	return ERR(E_OK);
 }
