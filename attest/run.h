@@ -4,6 +4,7 @@
 #define ASSAY_ATTEST_RUN_H
 
 #include "attest/app.h"
+#include "attest/changes.h"
 #include "attest/spawn.h"
 
 struct run {
@@ -15,11 +16,15 @@ struct run {
 	struct instance instance;
 	char id[INSTANCE_HEX_LEN + 1];
 	int signal_fd;
-	int64_t expires_s; /* of the last verdict */
+	struct changes *changes; /* to what it was measured from; NULL: cannot be watched */
+	int64_t expires_s;       /* of the last verdict */
 };
 
+/* Watches image and model from now on, in place of what was watched before; says so where that cannot be done. */
+void run_watch_files(struct run *r);
+
 /*
- * Waits for the command: forwards signals, attests again on an interval, ends it
+ * Waits for the command: forwards signals, attests again on an interval and when image or model changes, ends it
  * where that is refused. *ret_status is what run exits with. E_LOCAL_IO.
  */
 must_check struct err run_watch(struct run *r, pid_t command, int *ret_status);

@@ -18,6 +18,7 @@
 #define RETRY_MS 5000             /* after an attestation that could not be decided */
 #define ATTEST_TIMEOUT_S 86400   /* no more than a way out: large models take long, and a verdict that is late ages */
 #define WATCH_TIMEOUT_S 2
+#define CHANGES_MS 1000           /* between two looks at files to which something is done again and again */
 #define NEVER UINT64_MAX
 
 struct watch {
@@ -27,7 +28,8 @@ struct watch {
 	int daemon_fd;           /* -1: none */
 	int status;              /* of the command, as waitpid() */
 	bool ended, refused;
-	uint64_t attest_at_ms, kill_at_ms;
+	bool changed;            /* files, since the attester under way began */
+	uint64_t attest_at_ms, kill_at_ms, changed_ms;
 };
 
 /* Digesting and the network take their time, and signals do not wait: so in a child, which reports by itself. */
@@ -76,9 +78,41 @@ static uint64_t next_attest_ms(const struct watch *w)
 	return clock_boottime_ms() + (w->daemon_fd >= 0 ? 2 : 1) * interval_ms(w->r->conf, w->r->expires_s);
 }
 
+void run_watch_files(struct run *r)
+{
+	struct reason why = { "" };
+	bool whole = false;
+	struct err e;
+
+	changes_free(r->changes);
+	r->changes = NULL;
+	e = changes_watch(r->instance.image, r->instance.model, &r->changes, &whole, &why);
+	if (failed(e) || !whole)
+		log_warning("changes are not noticed before the next attestation: %s",
+			    why.text[0] != '\0' ? why.text : err_text(e));
+}
+
+/* Digested again at once, and for that watched anew: what was put in place of something is not watched yet. */
+static void take_changes(struct watch *w)
+{
+	uint64_t now = clock_boottime_ms();
+
+	if (!changes_seen(w->r->changes) || w->refused)
+		return;
+	log_info("instance %s: something was done to its image or model", w->r->id);
+	w->changed = true;
+	if (!job_active(&w->attester))
+		w->attest_at_ms = now < w->changed_ms + CHANGES_MS ? w->changed_ms + CHANGES_MS : now;
+}
+
 static void start_attester(struct watch *w)
 {
 	watch_daemon(w);
+	if (w->changed) {
+		w->changed = false;
+		w->changed_ms = clock_boottime_ms();
+		run_watch_files(w->r);
+	}
 	/* No process to spare now: later. */
 	w->attest_at_ms = failed(job_start(&w->attester, w->r->host, ATTEST_TIMEOUT_S, attest_again, w->r)) ?
 				  clock_boottime_ms() + RETRY_MS :
@@ -112,6 +146,8 @@ static void take_outcome(struct watch *w)
 		w->r->expires_s = o->expires_s;
 		w->attest_at_ms = next_attest_ms(w);
 	}
+	if (w->changed)
+		w->attest_at_ms = clock_boottime_ms();
 }
 
 /* {"event": "accepted", "expires"} or {"event": "refused", "reason"}; anything else is none. False: no daemon any more. */
@@ -132,7 +168,7 @@ static bool take_event(struct watch *w)
 	} else if (strcmp(event, "accepted") == 0 && !w->refused) {
 		w->r->expires_s = json_integer_value(json_object_get(o, "expires"));
 		/* One of our own that is under way sets its time itself. */
-		if (!job_active(&w->attester))
+		if (!job_active(&w->attester) && !w->changed)
 			w->attest_at_ms = next_attest_ms(w);
 	}
 	return true;
@@ -143,7 +179,7 @@ static void take_daemon(struct watch *w)
 	if (take_event(w))
 		return;
 	(void)close(take_fd(&w->daemon_fd));
-	if (w->attest_at_ms != NEVER)
+	if (w->attest_at_ms != NEVER && !w->changed)
 		w->attest_at_ms = next_attest_ms(w);
 }
 
@@ -190,7 +226,9 @@ static struct err step(struct watch *w)
 {
 	struct pollfd fds[] = { { .fd = w->r->signal_fd, .events = POLLIN },
 				{ .fd = w->attester.from, .events = POLLIN },
-				{ .fd = w->daemon_fd, .events = POLLIN } };
+				{ .fd = w->daemon_fd, .events = POLLIN },
+				{ .fd = w->r->changes == NULL ? -1 : changes_fd(w->r->changes), .events = POLLIN },
+				{ .fd = w->r->changes == NULL ? -1 : changes_mounts_fd(w->r->changes), .events = POLLPRI } };
 
 	if (poll(fds, array_len(fds), poll_timeout(w)) < 0 && errno != EINTR)
 		return ERR(E_LOCAL_IO);
@@ -200,6 +238,8 @@ static struct err step(struct watch *w)
 		take_outcome(w);
 	if (fds[2].revents != 0)
 		take_daemon(w);
+	if (fds[3].revents != 0 || fds[4].revents != 0)
+		take_changes(w);
 	if (w->ended)
 		return ERR(E_OK);
 	if (clock_boottime_ms() >= w->kill_at_ms) {

@@ -210,8 +210,10 @@ static int run(struct run *r, const struct run_args *a)
 
 	if (failed(e = user_find(r->conf->user, &r->user, why)) ||
 	    failed(e = isolation_check(&r->user, r->conf->tcti, r->conf->state_dir, why)) ||
-	    failed(e = describe(r, a)) ||
-	    failed(e = measure(r->instance.image, r->instance.image_select, r->instance.model, &m, why)) ||
+	    failed(e = describe(r, a)))
+		return refused(r, e, NULL);
+	run_watch_files(r);
+	if (failed(e = measure(r->instance.image, r->instance.image_select, r->instance.model, &m, why)) ||
 	    failed(e = take_signals(r)))
 		return refused(r, e, NULL);
 	e = start_instance(r, &m);
@@ -256,6 +258,7 @@ int verb_run(void *ctx, int argc, char **argv)
 		return EXIT_RUN_REFUSED;
 	status = run(&r, &a);
 	instance_done(&r.instance);
+	changes_free(r.changes);
 	if (r.signal_fd >= 0)
 		(void)close(r.signal_fd);
 	return status;

@@ -246,6 +246,88 @@ def test_W7_run_ends_the_command_by_itself(lab):
 	equal(lab.h.attest()["state"], "VERIFIED", "the host afterwards")
 
 
+def noticed(lab, change, undo=lambda: None):
+	"""What is done to the files of a running agent ends it and its credentials at once: its interval is half a day."""
+	agent = lab.h.start(args=("--interval", "12h"))
+	try:
+		token = lab.h.token(agent.instance)
+		equal(lab.api.ask(token, lab.h.proof(agent.instance, token)).json().get("active"), True, "token before")
+		change()
+		agent.p.wait(L.DEADLINE_S)
+	finally:
+		undo()
+		restore(lab)
+		agent.p.kill()
+		agent.p.wait()
+	equal(agent.p.returncode, 125, "exit status of run")
+	check("W7" in L.read_text(agent.log), "no reason: %r" % L.read_text(agent.log))
+	equal(lab.api.ask(token, "x.y.z").json(), {"active": False}, "token after")
+	equal(lab.h.attest()["state"], "VERIFIED", "the host afterwards")
+
+
+def test_W7_write_is_noticed(lab):
+	noticed(lab, lambda: change_byte(lab.path("mdl", "weights", "b.bin")))
+	noticed(lab, lambda: change_byte(lab.image["layer"]))
+
+
+def test_W7_new_and_renamed_file_are_noticed(lab):
+	def add():
+		with open(lab.path("mdl", "weights", "z.bin"), "wb") as f:
+			f.write(b"more")
+	noticed(lab, add)
+	noticed(lab, lambda: os.rename(lab.path("mdl", "weights", "a.bin"), lab.path("mdl", "weights", "c.bin")))
+	noticed(lab, lambda: os.unlink(lab.path("mdl", "weights", "a.bin")))
+
+
+def test_W7_replaced_folder_is_noticed(lab):
+	"""Another version, put in the place of the approved one by renaming."""
+	def replace():
+		shutil.copytree(lab.path("mdl"), lab.path("mdl.next"))
+		change_byte(lab.path("mdl.next", "weights", "b.bin"))
+		os.rename(lab.path("mdl"), lab.path("mdl.old"))
+		os.rename(lab.path("mdl.next"), lab.path("mdl"))
+	noticed(lab, replace, lambda: shutil.rmtree(lab.path("mdl.old"), ignore_errors=True))
+
+
+def test_W7_write_under_another_name_is_noticed(lab):
+	"""A second hard link, outside of the folder."""
+	other = lab.path("other-name")
+	os.link(lab.path("mdl", "weights", "b.bin"), other)
+	noticed(lab, lambda: change_byte(other), lambda: os.unlink(other))
+
+
+def test_W7_mount_is_noticed(lab):
+	"""Another file system over the model: none of its files was touched."""
+	def mount():
+		lab.run("mount", "-t", "tmpfs", "none", lab.path("mdl"))
+	noticed(lab, mount, lambda: lab.run("umount", lab.path("mdl")))
+
+
+def test_same_bytes_again_are_no_change(lab):
+	"""They are looked at at once, and the agent goes on; what happens beside image and model is not."""
+	path = lab.path("mdl", "weights", "b.bin")
+	with lab.h.start(args=("--interval", "12h", "--log-level", "info")) as agent:
+		with open(lab.path("beside"), "w") as f:
+			f.write("x")
+		os.unlink(lab.path("beside"))
+		for _ in range(2):
+			before = looks(lab)
+			with open(path, "rb") as f:
+				content = f.read()
+			with open(path, "r+b") as f:
+				f.write(content)
+			L.wait_for("a verdict", lambda: looks(lab) > before)
+		check(lab.h.token(agent.instance), "no token")
+		agent.p.stdin.close()
+		agent.p.wait(L.DEADLINE_S)
+	equal(agent.p.returncode, 0, "exit status of run")
+	equal(L.read_text(agent.log).count("something was done"), 2, "looks: %r" % L.read_text(agent.log))
+
+
+def looks(lab):
+	return lab.db("SELECT version FROM host_state WHERE host = ?", lab.h.id)[0][0]
+
+
 def test_W4_withdrawn_while_it_runs(lab):
 	"""The operator takes the image back: the running agent ends within its interval."""
 	agent = lab.h.start(args=("--interval", "1s"))
