@@ -217,7 +217,7 @@ static struct err place(struct caller *c, struct roster *roster, struct reason *
 	struct roster_entry *x = roster_by_run(roster, c->pid);
 	struct err e;
 
-	if (x != NULL && c->uid == 0) {
+	if (x != NULL) {
 		c->role = CALLER_RUN;
 		memcpy(c->instance, x->id, INSTANCE_ID_LEN);
 		return ERR(E_OK);

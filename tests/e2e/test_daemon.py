@@ -192,36 +192,20 @@ def verified_at(lab):
 	return lab.db("SELECT verdict FROM host_state WHERE host = ?", lab.h.id)[0][0]
 
 
-def test_W7_change_is_found_and_run_told(lab):
-	"""The daemon's attestation finds the changed model; run hears of it, ends the command, exits 125, and says why."""
-	# Its own interval is longer than the test: what it hears, it hears from the daemon.
+def test_W4_refusal_by_the_daemon_and_run_told(lab):
+	"""The image is withdrawn: the daemon's attestation is refused, run hears of it, ends the command, says why, exits 125."""
+	# Its own interval is longer than the test, and no file changes: what it hears, it hears from the daemon.
 	agent = Agent(lab.h, args=("--interval", "12h"))
 	t = agent.token()
-	path = lab.path("mdl", "weights", "b.bin")
-	good = open(path, "rb").read()
-	with open(path, "wb") as f:
-		f.write(b"?" + good[1:])
+	lab.withdraw("image", "img")
 	try:
 		agent.p.wait(L.DEADLINE_S)
 	finally:
-		with open(path, "wb") as f:
-			f.write(good)
+		lab.approve("image", "img", "--layout", lab.path("img"))
 	equal(agent.p.returncode, 125, "exit status of run")
-	check("W7" in L.read_text(agent.log), "no reason: %r" % L.read_text(agent.log))
+	check("W4" in L.read_text(agent.log), "no reason: %r" % L.read_text(agent.log))
 	equal(lab.api.ask(t, "x.y.z").json(), {"active": False}, "token")
 	equal(lab.h.attest()["state"], "VERIFIED", "the host afterwards")
-
-
-def test_end_of_a_killed_run_is_noticed(lab):
-	"""kill -9 of run: its end is in log and register, and the verifier's verdict, without anybody's doing."""
-	agent = Agent(lab.h)
-	t, jkt = agent.token(), agent.ok("identity")["jkt"]
-	equal(active(lab, agent, t).get("active"), True, "token before")
-	agent.kill()
-	wait_for("the verifier's word of the end", lambda: not lab.db("SELECT 1 FROM instance WHERE jkt = ?", jkt))
-	s = lab.h.json("status")
-	equal((s["log"]["pcr"], s["instances"]), ("explained", []), "log")
-	equal(lab.api.ask(t, "x.y.z").json(), {"active": False}, "token after")
 
 
 def test_verifier_away_for_a_while(lab):
