@@ -39,8 +39,13 @@
 #define LIMIT_OCI_MANIFESTS 1024          /* descriptors in all indexes of a layout that are looked at */
 #define LIMIT_OCI_INDEXES 64              /* nested indexes that are read for one selection */
 #define LIMIT_OCI_DEPTH 4                 /* indexes within index.json */
+#define LIMIT_OCI_NAMED 32768            /* blobs that the documents of a layout name, with repetitions */
 #define LIMIT_ARCHIVE_MEMBERS 65536      /* files in an image archive */
 #define LIMIT_IMAGE_BYTES (256 * 1024 * (uint64_t)MIB) /* of an image, as stored, and again unpacked; of a root folder */
+#define LIMIT_TREE_ENTRIES 1000000        /* files and folders of all layers of an image, or of a root folder */
+#define LIMIT_TREE_BYTES (512 * MIB)      /* their names, attributes and what is noted of them */
+#define LIMIT_TREE_DEPTH 256              /* folders within folders of a root folder */
+#define LIMIT_LAYER_RATIO 200             /* bytes that one compressed byte may become, on average */
 #define LIMIT_BOOT_FILE (1024 * MIB)       /* a kernel, initrd or unified kernel image that a person names */
 #define LIMIT_CONFIG (256 * KIB)          /* a configuration file of ours */
 

@@ -20,6 +20,7 @@ static const struct verb verbs[] = {
 	{ "allowlist", NULL, "[FILE...]", "make an allowlist from IMA lists, sums and folders", verb_allowlist },
 	{ "learn", NULL, "LOG [LOG...]", "write a platform profile from the logs of hosts that are good", verb_learn },
 	{ "image", NULL, "LAYOUT", "digest a container image in an OCI image layout or archive", verb_image },
+	{ "rootfs", NULL, "FOLDER", "digest an unpacked root file system, as of the image it is from", verb_rootfs },
 	{ "model", NULL, "PATH", "digest a model: a folder or one file", verb_model },
 	{ "predict", NULL, "uki FILE | grub", "compute what a boot will measure, from its files", verb_predict },
 };

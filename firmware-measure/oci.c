@@ -5,29 +5,44 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "firmware-measure/jobs.h"
 #include "firmware-measure/oci_docker.h"
+#include "firmware-measure/oci_impl.h"
 
 _Static_assert(sizeof(((struct image_report *)0)->tag) == OCI_TAG_MAX + 1, "a tag fits into the report");
 
-/* A layer as it lies in the store: hashed once, however often the image has it. */
-struct stored {
-	const char *path;
-	const uint8_t *sha256; /* that it must have */
-	struct file_id id;
-};
+void stored_layers_done(struct stored_layers *l)
+{
+	free(l->v);
+	free(l->size);
+}
+#define cleanup_stored_layers cleanup(stored_layers_done)
 
-struct run {
-	const struct store *store;
-	struct stored *item;
-};
-
-/* What reasons call it: a blob's digest, or the name of a layer in Docker's archives. */
-static const char *name_of(const struct stored *item)
+const char *stored_name(const struct stored *item)
 {
 	const size_t n = strlen(OCI_BLOBS);
 
 	return strncmp(item->path, OCI_BLOBS, n) == 0 ? item->path + n : item->path;
+}
+
+struct err stored_open(const struct stored_layers *l, size_t i, struct blob *ret, struct reason *reterr)
+{
+	const struct stored *item = &l->v[i];
+	cleanup_blob struct blob blob = BLOB_NONE;
+	struct err e;
+
+	e = store_blob_open(l->store, item->path, &blob, reterr);
+	/* It was a regular file when its size was compared. */
+	if (e.code == E_LOCAL_NOT_FOUND || e.code == E_PEER_UNSUPPORTED)
+		return ERR(E_PEER_CHANGED);
+	if (failed(e))
+		return e;
+	if (!file_id_equal(&blob.id, &item->id)) {
+		reason_set(reterr, "%s changed before it was read", log_quote(bytes_str(item->path)));
+		return ERR(E_PEER_CHANGED);
+	}
+	*ret = blob;
+	blob.own_fd = -1;
+	return ERR(E_OK);
 }
 
 static struct err hash_content(struct jobs *j, const struct job_kit *kit, const struct span *s, struct reason *reterr)
@@ -47,41 +62,17 @@ static struct err hash_content(struct jobs *j, const struct job_kit *kit, const 
 	return ERR(E_OK);
 }
 
-static struct err hash_layer(void *ctx, size_t i, struct jobs *j, const struct job_kit *kit, struct reason *reterr)
+struct err stored_hash(void *ctx, size_t i, struct jobs *j, const struct job_kit *kit, struct reason *reterr)
 {
-	const struct run *run = ctx;
-	const struct stored *item = &run->item[i];
+	const struct stored_layers *l = ctx;
 	cleanup_blob struct blob blob = BLOB_NONE;
 	struct digest d;
 	struct err e;
 
-	e = store_blob_open(run->store, item->path, &blob, reterr);
-	/* It was a regular file when its size was compared. */
-	if (e.code == E_LOCAL_NOT_FOUND || e.code == E_PEER_UNSUPPORTED)
-		return ERR(E_PEER_CHANGED);
-	if (failed(e))
+	if (failed(e = stored_open(l, i, &blob, reterr)) || failed(e = hash_content(j, kit, &blob.span, reterr)) ||
+	    failed(e = blob_unchanged(&blob, reterr)) || failed(e = hasher_finish(kit->h, &d)))
 		return e;
-	if (!file_id_equal(&blob.id, &item->id)) {
-		reason_set(reterr, "%s changed before it was read", log_quote(bytes_str(item->path)));
-		return ERR(E_PEER_CHANGED);
-	}
-	if (failed(e = hash_content(j, kit, &blob.span, reterr)) ||
-	    failed(e = blob_unchanged(&blob, reterr)) ||
-	    failed(e = hasher_finish(kit->h, &d)))
-		return e;
-	return jobs_stopped(j) ? ERR(E_OK) : oci_blob_compare(name_of(item), d.v, item->sha256, reterr);
-}
-
-/* Layers that a manifest names twice are hashed once. */
-static bool known_layer(const struct oci_image *image, size_t i)
-{
-	for (size_t k = 0; k < i; k++) {
-		if (bytes_eq(BYTES_ARR(image->m.layer[k].sha256), BYTES_ARR(image->m.layer[i].sha256)) &&
-		    image->m.layer[k].size == image->m.layer[i].size &&
-		    strcmp(image->name[k].path, image->name[i].path) == 0)
-			return true;
-	}
-	return false;
+	return jobs_stopped(j) ? ERR(E_OK) : oci_blob_compare(stored_name(&l->v[i]), d.v, l->v[i].sha256, reterr);
 }
 
 static struct err add_bytes(struct image_report *r, uint64_t n, struct reason *reterr)
@@ -100,41 +91,54 @@ static struct err look_at_layer(const struct store *s, const struct oci_image *i
 {
 	cleanup_blob struct blob blob = BLOB_NONE;
 	const struct oci_descriptor *d = &image->m.layer[i];
-	struct stored item = { .path = image->name[i].path, .sha256 = d->sha256 };
+	struct stored item = { .path = image->name[i].path, .sha256 = d->sha256, .first = i };
 	struct err e;
 
 	if (failed(e = store_blob_open(s, item.path, &blob, reterr)))
 		return e;
 	if (blob.span.size != d->size)
-		return oci_wrong_size(name_of(&item), blob.span.size, d->size, reterr);
+		return oci_wrong_size(stored_name(&item), blob.span.size, d->size, reterr);
 	item.id = blob.id;
 	*ret = item;
 	return ERR(E_OK);
 }
 
-static struct err measure_layers(const struct store *s, const struct oci_image *image,
-				 const struct model_options *options, struct image_report *r, struct reason *reterr)
+/* The same layer before this one, or i itself. */
+static size_t same_layer(const struct oci_image *image, size_t i)
 {
-	cleanup_free struct stored *item = calloc(LIMIT_OCI_LAYERS, sizeof(*item));
-	cleanup_free uint64_t *size = calloc(LIMIT_OCI_LAYERS, sizeof(*size));
-	struct run run = { .store = s, .item = item };
-	size_t n = 0;
+	size_t k = 0;
+
+	while (k < i && (!bytes_eq(BYTES_ARR(image->m.layer[k].sha256), BYTES_ARR(image->m.layer[i].sha256)) ||
+			 image->m.layer[k].size != image->m.layer[i].size ||
+			 strcmp(image->name[k].path, image->name[i].path) != 0))
+		k++;
+	return k;
+}
+
+static struct err look_at_layers(const struct oci_image *image, struct stored_layers *l, struct image_report *r,
+				 struct reason *reterr)
+{
 	struct err e;
 
-	if (item == NULL || size == NULL)
+	l->v = calloc(LIMIT_OCI_LAYERS, sizeof(*l->v));
+	l->size = calloc(LIMIT_OCI_LAYERS, sizeof(*l->size));
+	if (l->v == NULL || l->size == NULL)
 		return ERR(E_LOCAL_MEMORY);
 	r->n_layers = image->m.n_layers;
 	for (size_t i = 0; i < image->m.n_layers; i++) {
+		size_t same = same_layer(image, i);
+
 		memcpy(r->layer[i], image->m.layer[i].sha256, sizeof(r->layer[i]));
-		if (known_layer(image, i))
+		l->of[i] = same < i ? l->of[same] : l->n;
+		if (same < i)
 			continue;
-		size[n] = image->m.layer[i].size;
-		if (failed(e = look_at_layer(s, image, i, &item[n], reterr)) ||
-		    failed(e = add_bytes(r, size[n], reterr)))
+		l->size[l->n] = image->m.layer[i].size;
+		if (failed(e = look_at_layer(l->store, image, i, &l->v[l->n], reterr)) ||
+		    failed(e = add_bytes(r, l->size[l->n], reterr)))
 			return e;
-		n++;
+		l->n++;
 	}
-	return jobs_run(n, size, hash_layer, &run, options, reterr);
+	return ERR(E_OK);
 }
 
 /* An archive without an index is one of docker save or podman save, or nothing that we know. */
@@ -149,26 +153,42 @@ static struct err read_image(const struct store *s, const char *selector, struct
 	return docker_manifest_agrees(s, ret, reterr);
 }
 
-struct err oci_measure_with(const char *path, const char *selector, const struct model_options *options,
-			    struct image_report *ret, struct reason *reterr)
+struct err oci_measure_by(const char *path, const char *selector, layers_work *work, void *ctx,
+			  struct image_report *ret, struct reason *reterr)
 {
 	cleanup_store struct store s = STORE_NONE;
 	cleanup_oci_image struct oci_image image = OCI_IMAGE_NONE;
+	cleanup_stored_layers struct stored_layers layers = { .store = &s };
 	cleanup_free struct image_report *r = calloc(1, sizeof(*r));
 	struct err e;
 
 	if (r == NULL)
 		return ERR(E_LOCAL_MEMORY);
-	if (failed(e = store_open(path, &s, reterr)) ||
-	    failed(e = read_image(&s, selector, &image, reterr)) ||
-	    failed(e = add_bytes(r, image.n_bytes, reterr)) ||
-	    failed(e = measure_layers(&s, &image, options, r, reterr)))
+	if (failed(e = store_open(path, &s, reterr)) || failed(e = read_image(&s, selector, &image, reterr)) ||
+	    failed(e = add_bytes(r, image.n_bytes, reterr)) || failed(e = look_at_layers(&image, &layers, r, reterr)) ||
+	    failed(e = work(ctx, &image, &layers, r, reterr)))
 		return e;
 	memcpy(r->digests.manifest, image.manifest, sizeof(r->digests.manifest));
 	memcpy(r->digests.config, image.m.config.sha256, sizeof(r->digests.config));
 	memcpy(r->tag, image.tag, sizeof(r->tag));
 	*ret = *r;
 	return ERR(E_OK);
+}
+
+static struct err hash_layers(void *ctx, const struct oci_image *image, const struct stored_layers *l,
+			      struct image_report *r, struct reason *reterr)
+{
+	struct stored_layers own = *l;
+
+	(void)image;
+	(void)r;
+	return jobs_run(l->n, l->size, stored_hash, &own, *(const struct model_options *const *)ctx, reterr);
+}
+
+struct err oci_measure_with(const char *path, const char *selector, const struct model_options *options,
+			    struct image_report *ret, struct reason *reterr)
+{
+	return oci_measure_by(path, selector, hash_layers, &options, ret, reterr);
 }
 
 struct err oci_measure(const char *path, const char *selector, struct image_report *ret, struct reason *reterr)

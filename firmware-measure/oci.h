@@ -28,6 +28,13 @@ struct image_report {
 	uint64_t n_bytes;             /* of manifest, config and layers, each blob once */
 	char tag[129];                /* the reference name that selected it, or "" */
 	uint8_t layer[LIMIT_OCI_LAYERS][32];
+
+	/* oci_measure_root() only */
+	uint8_t diff_id[LIMIT_OCI_LAYERS][32]; /* of each layer, uncompressed */
+	uint8_t chain[32];                     /* ChainID of all layers; zero where there is none */
+	uint8_t rootfs[32];                    /* tree_digest() of the root file system that the layers make */
+	size_t n_entries;                      /* files and folders in it */
+	uint64_t n_root_bytes;                 /* of the uncompressed layers */
 };
 
 /*
@@ -51,6 +58,25 @@ must_check struct err oci_measure(const char *path, const char *selector, struct
 
 /* The same with jobs and progress as for a model; options may be NULL. Progress covers the layers. */
 must_check struct err oci_measure_with(const char *path, const char *selector, const struct model_options *options,
+				       struct image_report *ret, struct reason *reterr);
+
+struct root_options {
+	bool allow_devices;              /* devices and FIFOs */
+	bool ignore_owner;               /* the digest without uid and gid */
+	const struct model_options *run; /* may be NULL */
+};
+
+/*
+ * The same, and what the layers hold: each is decompressed and compared with
+ * its diff_id, and they are merged into the root file system (tree.h), without
+ * anything being unpacked. Blobs that nothing in the layout names are refused,
+ * but beside a manifest.json, where Docker leaves some.
+ *
+ * Besides: E_PEER_UNKNOWN_KEY (such a blob), E_PEER_DIGEST (a diff_id),
+ * E_PEER_RANGE (their number), E_PEER_UNSUPPORTED (a layer that is no tar
+ * archive), errors of layer_stream_source(), layer_read() and tree_apply().
+ */
+must_check struct err oci_measure_root(const char *path, const char *selector, const struct root_options *options,
 				       struct image_report *ret, struct reason *reterr);
 
 #endif

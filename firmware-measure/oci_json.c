@@ -30,7 +30,7 @@ static const struct {
 	{ "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", OCI_MEDIA_LAYER_ZSTD },
 };
 
-static enum oci_media media_of(const char *type)
+enum oci_media oci_media_of(const char *type)
 {
 	for (size_t i = 0; i < array_len(medias); i++) {
 		if (strcmp(medias[i].type, type) == 0)
@@ -104,7 +104,7 @@ static struct err parse_descriptor(const json_t *j, const char *where, struct oc
 	    failed(e = jobj_u64(&o, "size", INT64_MAX, &d.size)) ||
 	    failed(e = parse_tag(&o, &d)))
 		return e;
-	d.media = media_of(type);
+	d.media = oci_media_of(type);
 	*ret = d;
 	return ERR(E_OK);
 }
@@ -163,7 +163,7 @@ static struct err check_head(struct jobj *o, const char *type)
 	if (!jobj_has(o, "mediaType"))
 		return ERR(E_OK);
 	if (failed(e = jobj_str(o, "mediaType", MEDIA_TYPE_MAX, &given)) ||
-	    failed(e = refuse_docker(media_of(given), o->reterr)))
+	    failed(e = refuse_docker(oci_media_of(given), o->reterr)))
 		return e;
 	if (strcmp(given, type) == 0)
 		return ERR(E_OK);

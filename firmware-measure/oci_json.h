@@ -60,6 +60,9 @@ struct oci_manifest {
 void oci_manifest_done(struct oci_manifest *m);
 #define cleanup_oci_manifest cleanup(oci_manifest_done)
 
+/* What a media type means here. */
+enum oci_media oci_media_of(const char *type);
+
 /* "sha256:" and 64 lower-case hex digits. */
 must_check struct err oci_digest_parse(const char *s, uint8_t ret[32], struct reason *reterr);
 
@@ -85,5 +88,19 @@ void oci_config_done(struct oci_config *c);
 
 /* The same document, read for these members: rootfs of type "layers", diff_ids. Source: config.md. */
 must_check struct err oci_config_read(struct bytes in, struct oci_config *ret, struct reason *reterr);
+
+/* Blobs that a document names, whatever it is: an index, a manifest of an image or of something else. */
+struct oci_named {
+	size_t n, cap;
+	struct oci_descriptor *v; /* owned */
+};
+void oci_named_done(struct oci_named *n);
+#define cleanup_oci_named cleanup(oci_named_done)
+
+/*
+ * Appends what stands in manifests, config, layers, blobs and subject; of
+ * another digest algorithm nothing. E_LIMIT_COUNT above LIMIT_OCI_NAMED.
+ */
+must_check struct err oci_named_add(struct bytes in, struct oci_named *ret, struct reason *reterr);
 
 #endif

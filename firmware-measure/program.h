@@ -49,5 +49,6 @@ int verb_learn(void *ctx, int argc, char **argv);
 int verb_log(void *ctx, int argc, char **argv);
 int verb_model(void *ctx, int argc, char **argv);
 int verb_predict(void *ctx, int argc, char **argv);
+int verb_rootfs(void *ctx, int argc, char **argv);
 
 #endif

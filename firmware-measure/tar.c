@@ -490,7 +490,7 @@ static struct err end_of_archive(struct tar *t, struct reason *reterr)
 		}
 	}
 	t->ended = true;
-	return n < BLOCK ? truncated(reterr) : ERR(E_OK);
+	return n >= BLOCK || (n == 0 && t->open_end) ? ERR(E_OK) : truncated(reterr);
 }
 
 static void forget(struct tar *t)
@@ -509,6 +509,12 @@ static struct err block(struct tar *t, struct tar_entry *ret, bool *ret_entry, b
 	struct err e;
 
 	buf_clear(&t->head);
+	if (failed(e = fill(t, reterr)))
+		return e;
+	if (t->window.n == 0 && t->open_end) {
+		t->ended = *ret_end = true;
+		return ERR(E_OK);
+	}
 	if (failed(e = read_exact(t, BLOCK, &t->head, reterr)))
 		return e;
 	if (bytes_all(buf_bytes(&t->head), 0)) {
@@ -528,28 +534,41 @@ static struct err block(struct tar *t, struct tar_entry *ret, bool *ret_entry, b
 	return entry(t, &h, ret, reterr);
 }
 
+/* umoci insert leaves out even the last entry's. */
+static struct err skip_padding(struct tar *t, struct reason *reterr)
+{
+	struct err e;
+
+	if (t->open_end && (failed(e = fill(t, reterr)) || t->window.n == 0))
+		return e;
+	return skip(t, t->padding, reterr);
+}
+
 struct err tar_next(struct tar *t, struct tar_entry *ret, bool *ret_end, struct reason *reterr)
 {
 	bool got = false, end = false;
+	unsigned n = 0;
 	struct err e;
 
 	if (t->ended) {
 		*ret_end = true;
 		return ERR(E_OK);
 	}
-	if (failed(e = skip(t, t->left, reterr)) || failed(e = skip(t, t->padding, reterr)))
+	if (failed(e = skip(t, t->left, reterr)) || (t->padding > 0 && failed(e = skip_padding(t, reterr))))
 		return e;
 	t->left = 0;
 	t->padding = 0;
 	forget(t);
-	for (unsigned n = 0; !got && !end; n++) {
-		if (n > LIMIT_HEADERS) {
+	while (!got && !end) {
+		if (n++ > LIMIT_HEADERS) {
 			reason_set(reterr, "more than %d extended headers before an entry", LIMIT_HEADERS);
 			return ERR(E_LIMIT_COUNT);
 		}
 		if (failed(e = block(t, ret, &got, &end, reterr)))
 			return e;
 	}
+	if (end && n > 1)
+		return truncated(reterr);
 	*ret_end = end;
 	return ERR(E_OK);
 }

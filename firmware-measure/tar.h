@@ -59,6 +59,7 @@ struct tar {
 	uint64_t left;       /* content of the entry that was not read yet */
 	size_t padding;      /* zeros behind it */
 	bool ended;
+	bool open_end;       /* set by the user: the two blocks of zeros may be missing, as a digest tells what is whole */
 
 	/* The last block, and what came before the header and belongs to it. */
 	struct buf head, name, link;
@@ -74,7 +75,8 @@ void tar_done(struct tar *t);
  * The next entry; passes over what was not read of the last one. At the end of
  * the archive *ret_end is true, and the source was read to its end.
  *
- * E_PEER_TRUNCATED (also without the two blocks of zeros that end an archive),
+ * E_PEER_TRUNCATED (also without the two blocks of zeros that end an archive,
+ * unless open_end),
  * E_PEER_SYNTAX, E_PEER_DIGEST (a header's checksum), E_PEER_RANGE,
  * E_PEER_UNSUPPORTED, E_PEER_DUPLICATE, E_PEER_TRAILING, E_LIMIT_SIZE,
  * E_LIMIT_COUNT, E_LOCAL_MEMORY, and what the source fails with. The reason

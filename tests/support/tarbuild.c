@@ -7,9 +7,9 @@
 
 static void pad(struct buf *b)
 {
-	static const uint8_t zeros[TAR_BLOCK];
+	static const uint8_t zeros[TAR_BLOCK_LEN];
 
-	assert_ok(buf_add(b, BYTES(zeros, (TAR_BLOCK - b->n % TAR_BLOCK) % TAR_BLOCK)));
+	assert_ok(buf_add(b, BYTES(zeros, (TAR_BLOCK_LEN - b->n % TAR_BLOCK_LEN) % TAR_BLOCK_LEN)));
 }
 
 static void octal(char *to, size_t digits, uint64_t v)
@@ -24,7 +24,7 @@ void tar_seal(struct buf *b, size_t at)
 	unsigned sum = 0;
 
 	memset(b->p + at + 148, ' ', 8);
-	for (size_t i = 0; i < TAR_BLOCK; i++)
+	for (size_t i = 0; i < TAR_BLOCK_LEN; i++)
 		sum += b->p[at + i];
 	octal((char *)b->p + at + 148, 6, sum);
 	b->p[at + 154] = '\0';
@@ -32,7 +32,7 @@ void tar_seal(struct buf *b, size_t at)
 
 static void put_header(struct buf *b, const struct tar_member *m, size_t size)
 {
-	char h[TAR_BLOCK] = { 0 };
+	char h[TAR_BLOCK_LEN] = { 0 };
 
 	(void)snprintf(h, 100, "%s", m->name);
 	octal(h + 100, 7, m->mode != 0 ? m->mode : 0644);
@@ -46,7 +46,7 @@ static void put_header(struct buf *b, const struct tar_member *m, size_t size)
 	octal(h + 329, 7, m->major);
 	octal(h + 337, 7, m->minor);
 	assert_ok(buf_add(b, BYTES(h, sizeof(h))));
-	tar_seal(b, b->n - TAR_BLOCK);
+	tar_seal(b, b->n - TAR_BLOCK_LEN);
 }
 
 void tar_put_data(struct buf *b, char type, struct bytes data)
@@ -86,7 +86,7 @@ void tar_put(struct buf *b, const struct tar_member *m)
 
 void tar_put_end(struct buf *b)
 {
-	static const uint8_t zeros[2 * TAR_BLOCK];
+	static const uint8_t zeros[2 * TAR_BLOCK_LEN];
 
 	assert_ok(buf_add(b, BYTES_ARR(zeros)));
 }

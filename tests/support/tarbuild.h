@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 
-#define TAR_BLOCK 512
+#define TAR_BLOCK_LEN 512
 
 struct tar_member {
 	const char *name;

@@ -35,7 +35,7 @@ member()
 {
 	key=$1
 	shift
-	"$program" image --json "$@" 2>"$top/err" | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$key" 2>>"$top/err"
+	"$program" image --json "$@" 2>"$top/err" | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$key" 2>/dev/null
 }
 
 # refused NAME WORDS ARGUMENTS...: with exit status 1 and one line
@@ -62,7 +62,11 @@ quiet umoci insert --image i:v1 one /
 quiet umoci insert --image i:v1 two/c /c
 manifest=$(python3 -c 'import json; print(json.load(open("i/index.json"))["manifests"][0]["digest"][7:])')
 
-echo 1..12
+echo 1..14
+# The manifest of the first insert is nobody's any more.
+refused "blob that belongs to no image" "belongs to no image of the layout" i --select v1
+same "the image alone" "$manifest" "$(member manifest i --select v1 --blobs-only)"
+quiet umoci gc --layout i
 same "layout of umoci" "$manifest" "$(member manifest i --select v1)"
 
 tar -C i --format=gnu -cf gnu.tar .

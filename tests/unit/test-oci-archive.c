@@ -100,7 +100,7 @@ static void write_with(const struct tar_member *m)
 	image_write_archive(image, "a.tar");
 	assert_ok(file_read(AT_FDCWD, "a.tar", &b));
 	tar_put(&more, m);
-	assert_ok(buf_truncate(&b, b.n - 2 * TAR_BLOCK));
+	assert_ok(buf_truncate(&b, b.n - 2 * TAR_BLOCK_LEN));
 	assert_ok(buf_add(&b, buf_bytes(&more)));
 	tar_put_end(&b);
 	assert_ok(file_write(AT_FDCWD, "a.tar", buf_bytes(&b), 0600));
@@ -160,7 +160,7 @@ static void W4_truncated_archive(void **state)
 	(void)state;
 	image_write_archive(image, "a.tar");
 	assert_ok(file_read(AT_FDCWD, "a.tar", &b));
-	for (size_t n = TAR_BLOCK; n < b.n; n += 300) {
+	for (size_t n = TAR_BLOCK_LEN; n < b.n; n += 300) {
 		assert_ok(file_write(AT_FDCWD, "a.tar", BYTES(b.p, n), 0600));
 		refused("cut", "v1", E_PEER_TRUNCATED, "ends");
 	}

@@ -24,6 +24,8 @@ static struct err memory_more(void *ctx, struct bytes *ret, struct reason *reter
 }
 
 /* Everything that the archive holds, as one line a member. */
+static bool open_end;
+
 static struct err list(struct bytes archive, size_t step, struct buf *ret, struct reason *why)
 {
 	struct memory m = { .left = archive, .step = step };
@@ -35,6 +37,7 @@ static struct err list(struct bytes archive, size_t step, struct buf *ret, struc
 	struct err e;
 
 	tar_init(&t, &source);
+	t.open_end = open_end;
 	for (;;) {
 		if (failed(e = tar_next(&t, &entry, &end, why)) || end)
 			return e;
@@ -289,11 +292,11 @@ static void the_end(void **state)
 	refused("nothing", &b, E_PEER_TRUNCATED, "ends early");
 	TAR_PUT(&b, .name = "a", .content = "x");
 	refused("no end", &b, E_PEER_TRUNCATED, "ends early");
-	assert_ok(buf_add(&b, BYTES(zeros, TAR_BLOCK)));
+	assert_ok(buf_add(&b, BYTES(zeros, TAR_BLOCK_LEN)));
 	refused("half an end", &b, E_PEER_TRUNCATED, "ends early");
-	assert_ok(buf_add(&b, BYTES(zeros, TAR_BLOCK)));
+	assert_ok(buf_add(&b, BYTES(zeros, TAR_BLOCK_LEN)));
 	expect(&b, "0 a 644 0:0 0:0 1 0\"x\"\n");
-	assert_ok(buf_add(&b, BYTES(zeros, 8 * TAR_BLOCK)));
+	assert_ok(buf_add(&b, BYTES(zeros, 8 * TAR_BLOCK_LEN)));
 	expect(&b, "0 a 644 0:0 0:0 1 0\"x\"\n");
 	TAR_PUT(&b, .name = "b");
 	refused("an entry behind the end", &b, E_PEER_TRAILING, "behind the end");
@@ -303,6 +306,37 @@ static void the_end(void **state)
 	tar_put_end(&b);
 	assert_ok(buf_add(&b, BYTES_ARR(zeros)));
 	refused("zeros without end", &b, E_LIMIT_SIZE, "zeros");
+}
+
+/* Where a digest tells what is whole. */
+static void open_ends(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT(MIB);
+	static const uint8_t zeros[TAR_BLOCK_LEN];
+
+	(void)state;
+	open_end = true;
+	expect(&b, "");
+	TAR_PUT(&b, .name = "a", .content = "x");
+	expect(&b, "0 a 644 0:0 0:0 1 0\"x\"\n");
+	assert_ok(buf_add(&b, BYTES_ARR(zeros)));
+	expect(&b, "0 a 644 0:0 0:0 1 0\"x\"\n");
+	assert_ok(buf_add(&b, BYTES(zeros, 100)));
+	refused("part of a block", &b, E_PEER_TRUNCATED, "ends early");
+	assert_ok(buf_truncate(&b, TAR_BLOCK_LEN + 100));
+	refused("within padding", &b, E_PEER_TRUNCATED, "ends early");
+	assert_ok(buf_truncate(&b, TAR_BLOCK_LEN + 1));
+	expect(&b, "0 a 644 0:0 0:0 1 0\"x\"\n");
+	assert_ok(buf_truncate(&b, TAR_BLOCK_LEN));
+	refused("within content", &b, E_PEER_TRUNCATED, "ends early");
+	assert_ok(buf_truncate(&b, 100));
+	refused("within a header", &b, E_PEER_TRUNCATED, "ends early");
+	buf_clear(&b);
+	tar_put_pax(&b, 'x', "path=a\n");
+	refused("behind a pax header", &b, E_PEER_TRUNCATED, "ends early");
+	tar_put_end(&b);
+	refused("end behind a pax header", &b, E_PEER_TRUNCATED, "ends early");
+	open_end = false;
 }
 
 /* Cut at every length: never accepted, never another error. */
@@ -416,6 +450,7 @@ int main(void)
 		cmocka_unit_test(hostile_extensions),
 		cmocka_unit_test(hostile_sequences),
 		cmocka_unit_test(the_end),
+		cmocka_unit_test(open_ends),
 		cmocka_unit_test(truncated_everywhere),
 		cmocka_unit_test(paths),
 		cmocka_unit_test(attributes),
