@@ -158,7 +158,8 @@ struct err evlog_next(const struct evlog *log, struct evlog_pos *pos, struct evl
 
 	if (pos->off > log->raw.n)
 		return ERR(E_BUG);
-	if (pos->off >= log->pad_off) {
+	/* The zeros that an event ends in are part of the tail, but not of the padding. */
+	if (pos->off == log->raw.n || (pos->off >= log->pad_off && log->raw.n - pos->off >= MIN_PADDING)) {
 		*ret = (struct evlog_event){ .end = true, .index = pos->index, .off = pos->off };
 		return ERR(E_OK);
 	}

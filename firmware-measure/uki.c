@@ -37,7 +37,7 @@ struct ctx {
 
 static bool has(struct bytes b, const char *what)
 {
-	return memmem(b.p, b.n, what, strlen(what)) != NULL;
+	return b.n > 0 && memmem(b.p, b.n, what, strlen(what)) != NULL;
 }
 
 /* A section that counts: present, not empty in memory. */
@@ -256,8 +256,10 @@ static struct err add_literal(struct ctx *c, const char *section, const char *na
 	if (s == NULL)
 		return ERR(E_OK);
 	file.data = pe_section_memory(s, &n_zeros);
-	if (n_zeros > 0)
+	if (n_zeros > 0) {
+		reason_set(c->reterr, "section %s is %zu bytes larger in memory than in the file", s->name, n_zeros);
 		return ERR(E_PEER_UNSUPPORTED);
+	}
 	return cpio_write(".extra", 0555, 0444, 1, &file, &c->extra);
 }
 

@@ -18,6 +18,7 @@ static const struct opt opts[] = {
 struct report {
 	struct log_input in;
 	size_t n_events, n_records; /* of the firmware, of systemd */
+	size_t padding;             /* bytes behind the last event */
 	struct replay replay[N_DIGESTS]; /* of the banks in shown */
 	uint32_t shown;
 	struct evlog_finding *findings;
@@ -45,6 +46,20 @@ static struct err go_on(struct report *r, struct evlog_fault *fault)
 	return ERR(E_OK);
 }
 
+static struct err find_padding(struct report *r, struct evlog_fault *fault)
+{
+	struct evlog_pos pos = { 0 };
+	struct evlog_event ev;
+	struct err e;
+
+	do
+		if (failed(e = evlog_next(&r->in.log, &pos, &ev, fault)))
+			return e;
+	while (!ev.end);
+	r->padding = r->in.log.raw.n - ev.off;
+	return ERR(E_OK);
+}
+
 static struct err measure(struct report *r, struct evlog_fault *fault)
 {
 	const struct evlog_check_options o = { .confidential = r->in.confidential };
@@ -59,7 +74,7 @@ static struct err measure(struct report *r, struct evlog_fault *fault)
 		r->shown |= 1U << id;
 	}
 	r->n_events = r->replay[r->in.bank].n_events;
-	if (failed(e = go_on(r, fault)))
+	if (failed(e = go_on(r, fault)) || failed(e = find_padding(r, fault)))
 		return e;
 	return evlog_check(&r->in.log, r->in.bank, &o, MAX_FINDINGS, r->findings, &r->n_findings, &r->secure_boot,
 			   fault);
@@ -200,7 +215,7 @@ static struct err report_json(const struct report *r)
 				r->secure_boot == EVLOG_SECURE_BOOT_UNKNOWN
 					? json_null()
 					: json_boolean(r->secure_boot == EVLOG_SECURE_BOOT_ON))) ||
-	    failed(e = json_put_int(o, "padding", (int64_t)(r->in.log.raw.n - r->in.log.pad_off))) ||
+	    failed(e = json_put_int(o, "padding", (int64_t)r->padding)) ||
 	    failed(e = put_findings(r, o)) || failed(e = put_records(r, o)))
 		return e;
 	return print_json(o);

@@ -607,6 +607,61 @@ static void test_I3_W1_both_in_parts(void **state)
 	}
 }
 
+static uint64_t claimed_offset;
+static void claim_offset(struct lab *l, struct evidence_claims *c)
+{
+	(void)l;
+	c->ima_offset = claimed_offset;
+}
+
+/* The check fails under this id, and the state falls back, so that the next challenge asks for the list from its start. */
+static void refused_as(struct lab *l, const char *id)
+{
+	cleanup_verdict struct verdict v;
+
+	verdict_init(&v);
+	attest(l, &(struct lab_change){ .claims = claim_offset }, &v);
+	assert_false(verdict_passed(&v));
+	if (v.n_failures != 1 || strcmp(v.failure[0].check, id) != 0) {
+		print_failures(&v);
+		fail_msg("offset %llu is not refused as %s", (unsigned long long)claimed_offset, id);
+	}
+	assert_false(v.next.ima.has);
+}
+
+/* An offset that the verifier did not ask for: past the end, within, of another boot, or of a host it has never seen. */
+static void test_I4_offset_of_the_ima_list(void **state)
+{
+	cleanup_lab struct lab *l = lab_new(SOFTTPM_AK_P256);
+	char json[128];
+
+	(void)state;
+	(void)snprintf(json, sizeof(json), "{\"digests\":[\"%s\"],\"boot_aggregate\":\"ignored\"}",
+		       hex32(l->host->digest).text);
+	lab_doc_set(l, DOCUMENT_PLATFORM, "ima", json);
+	ima_entries(l, 1000);
+	claimed_offset = 100;
+	refused_as(l, "I4");
+	lab_must_pass(l);
+	store_and_read(l);
+	lab_challenge(l);
+	assert_int_equal(l->challenge.ima_offset, l->ima.n);
+	for (int i = -1; i <= 1; i += 2) {
+		claimed_offset = l->ima.n + (uint64_t)i;
+		refused_as(l, "I4");
+	}
+	/* Where the verifier stands. */
+	claimed_offset = l->ima.n;
+	accepted(l, &(struct lab_change){ .claims = claim_offset });
+
+	claimed_offset = l->ima.n;
+	assert_false(failed(softtpm_reset(l->tpm)));
+	lab_boot(l);
+	buf_clear(&l->ima);
+	ima_entries(l, 1000);
+	refused_as(l, "I4");
+}
+
 /* What lies behind the quoted value is not looked at, even where it could not be read; before it, it is. */
 static void test_I3_unreadable_behind_the_quoted_state(void **state)
 {
@@ -658,6 +713,7 @@ int main(void)
 		cmocka_unit_test(test_N7_part_of_a_pending_host),
 		cmocka_unit_test(test_W_once_too_many_starts),
 		cmocka_unit_test(test_I3_W1_both_in_parts),
+		cmocka_unit_test(test_I4_offset_of_the_ima_list),
 		cmocka_unit_test(test_I3_unreadable_behind_the_quoted_state),
 	};
 

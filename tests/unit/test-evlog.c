@@ -236,6 +236,27 @@ static void test_E10_padding(void **state)
 	}
 }
 
+/* Zeros that the last event ends in make no padding of fewer bytes than padding has. */
+static void test_E10_padding_behind_zeros(void **state)
+{
+	const enum digest_id bank = DIGEST_SHA256;
+
+	(void)state;
+	for (size_t pad = 0; pad <= 20; pad++) {
+		struct logbuild l = with_event(1, &bank);
+		struct evlog_fault fault;
+		size_t n, end;
+
+		logbuild_separator(&l, 0, 0);
+		assert_ok(read_all(buf_bytes(&l.b), &end, &fault));
+		for (size_t i = 0; i < pad; i++)
+			logbuild_u8(&l.b, 0);
+		assert_code(read_all(buf_bytes(&l.b), &n, &fault), pad == 0 || pad >= 8 ? E_OK : E_PEER_TRUNCATED);
+		assert_int_equal(n, end);
+		buf_free(&l.b);
+	}
+}
+
 static void test_E10_one_byte_in_the_padding(void **state)
 {
 	const enum digest_id bank = DIGEST_SHA256;
@@ -358,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_digest_count_and_undeclared_algorithm),
 		cmocka_unit_test(test_register_above_23),
 		cmocka_unit_test(test_E10_padding),
+		cmocka_unit_test(test_E10_padding_behind_zeros),
 		cmocka_unit_test(test_E10_one_byte_in_the_padding),
 		cmocka_unit_test(test_E10_much_padding_is_read_once),
 		cmocka_unit_test(test_E10_every_cut),

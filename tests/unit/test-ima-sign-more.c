@@ -111,6 +111,7 @@ static void i6_signature_behind_a_file(void **state)
 	assert_int_equal(modsig_hex("sha256", file_sum, by_name, 2, &key), IMA_SIGNED_UNKNOWN_KEY);
 	(void)snprintf(long_sum, sizeof(long_sum), "%s%s", module_sum, module_sum);
 	assert_int_equal(modsig_hex("sha512", long_sum, by_name, 2, &key), IMA_SIGNED_OTHER);
+	assert_int_equal(modsig_hex("sm3", module_sum, by_name, 2, &key), IMA_SIGNED_OTHER);
 	assert_int_equal(modsig_hex("sha256", NULL, by_name, 2, &key), IMA_SIGNED_FORM);
 	/* Without the signer. */
 	assert_int_equal(modsig_hex("sha256", module_sum, by_name, 1, &key), IMA_SIGNED_UNKNOWN_KEY);

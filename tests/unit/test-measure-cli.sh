@@ -51,7 +51,7 @@ record()
 	printf '"content_type":"systemd","content":{"string":"%s","bootId":"71b6","timestamp":1,"eventType":"%s"}}\n' "$3" "$2"
 }
 
-echo 1..50
+echo 1..51
 check "log" 0 "$program" log "$boots/good/$log"
 check "log that was cut" 1 "$program" log "$top/cut"
 check "log without a file" 2 "$program" log
@@ -131,4 +131,12 @@ check "model with hints" 0 says "w.safetensors: safetensors, 1 tensors, 6 parame
 check "model with a hint that is not understood" 0 says "x.gguf: gguf, not understood: input ends early" "$program" model "$top/m"
 check "hints for machines" 0 says '"hints":[{"format":"safetensors","parameters":6,"path":"w.safetensors","tensors":1},{"error":' "$program" model --json "$top/m"
 check "hints and files for machines" 0 says '],"files":[{"path":"w.safetensors"' "$program" model --files --json "$top/m"
+python3 - >"$top/padded" <<'END'
+import struct, sys
+spec = b"Spec ID Event03\0" + struct.pack("<IBBBBIHHB", 0, 0, 2, 0, 2, 1, 0xb, 32, 0)
+log = struct.pack("<II20sI", 0, 3, bytes(20), len(spec)) + spec
+log += struct.pack("<IIIH32sI", 0, 4, 1, 0xb, bytes(32), 4) + bytes(4)
+sys.stdout.buffer.write(log + bytes(16))
+END
+check "log says how much padding there is" 0 says '"padding":16' "$program" log --json "$top/padded"
 exit $bad
