@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The root digest of an image, from its layers, against what umoci, podman and buildah unpack. usage: test-rootfs-tools.sh PROGRAM TESTS
+# The root digest of an image, from its layers, against what umoci, podman and buildah unpack. usage: test-rootfs-tools.sh PROGRAM ASSAYCTL TESTS
 set -u
 program=$(realpath "$1") || exit 99
-python=$(realpath "$2/unit/rootfs_digest.py") || exit 99
+ctl=$(realpath "$2") || exit 99
+python=$(realpath "$3/unit/rootfs_digest.py") || exit 99
 [ "$(id -u)" = 0 ] || { echo "1..0 # SKIP roots with owners are unpacked by root"; exit 0; }
 for tool in umoci skopeo podman buildah setcap; do
 	command -v $tool >/dev/null || { echo "1..0 # SKIP $tool is not installed"; exit 0; }
@@ -70,7 +71,7 @@ quiet umoci repack --image i:v1 b3
 quiet umoci gc --layout i
 want=$(member image rootfs i --select v1)
 
-echo 1..10
+echo 1..13
 quiet umoci unpack --image i:v1 final
 same "umoci unpack" "$want" "$(member rootfs rootfs final/rootfs)"
 same "another implementation of the format" "$want" "$(python3 "$python" final/rootfs 2>"$top/err")"
@@ -100,6 +101,22 @@ quiet umoci unpack --rootless --image i:v1 rootless
 same "umoci unpack --rootless, without owners and capabilities" \
 	"$(setcap -r final/rootfs/bin/b 2>/dev/null; member rootfs rootfs_without_owners --ignore-owner final/rootfs)" \
 	"$(setcap -r rootless/rootfs/bin/b 2>/dev/null; member rootfs rootfs_without_owners --ignore-owner rootless/rootfs)"
+
+# approved ARGUMENTS...: the document that assayctl signs, as JSON
+approved()
+{
+	rm -f approved.json
+	"$ctl" --realm test approve image img --key op.key --owner ops --expires 1d --serial 1 --out approved.json "$@" 2>"$top/err" >>"$top/log" || return
+	python3 -c 'import base64, json; print(base64.b64decode(json.load(open("approved.json"))["payload"]).decode())'
+}
+quiet "$ctl" key new --out op.key --name alice
+same "assayctl approve image --rootfs" "$want" \
+	"$(approved --layout i --select v1 --rootfs | python3 -c 'import json, sys; print(*json.load(sys.stdin)["predicate"]["rootfs"])')"
+same "assayctl approve image without it" "$(member image manifest i --select v1)" \
+	"$(approved --layout i --select v1 | python3 -c 'import json, sys; p = json.load(sys.stdin)["predicate"]; assert "rootfs" not in p; print(*p["manifests"])')"
+approved --layout i --select v1 --digest "$want" --rootfs >/dev/null
+same "usage" 2 $?
+
 echo more >>final/rootfs/bin/c
 "$program" rootfs final/rootfs --expect "$want" >"$top/out" 2>"$top/err"
 same "--expect of what it was" 1 $?

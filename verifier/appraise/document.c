@@ -40,6 +40,7 @@ void document_free(struct document *d)
 	str_list_done(&d->resources);
 	free(d->digests.v);
 	free(d->oms_roots.v);
+	free(d->rootfs.v);
 	free(d->vectors);
 	platform_profile_done(&d->profile);
 	free(d->owner);

@@ -56,6 +56,7 @@ struct document {
 
 	struct sha_list digests;          /* host: EKs; image, model: manifests */
 	struct sha_list oms_roots;        /* model, may be empty */
+	struct sha_list rootfs;           /* image, may be empty: digests of the roots that its layers make */
 	char *asset, *version;            /* host; model */
 
 	/* platform */

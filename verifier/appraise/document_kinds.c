@@ -23,6 +23,9 @@ static struct err read_image(struct jobj *o, struct document *d)
 
 	if (failed(e = read_digests(o, "manifests", &d->digests)))
 		return e;
+	/* What an unpacked root is compared with; the manifests bind it already. */
+	if (jobj_has(o, "rootfs") && failed(e = read_digests(o, "rootfs", &d->rootfs)))
+		return e;
 	/* For people; a tag identifies nothing (W4). */
 	return jobj_has(o, "reference") ? read_text(o, "reference", &reference) : ERR(E_OK);
 }

@@ -19,6 +19,7 @@ struct approve {
 	struct opt_list digests, oms_roots, hosts, images, models, platforms, scopes, resources;
 	const char *ek_sha256, *from, *asset, *layout, *select, *path, *version, *pcrs, *workload_before, *unapproved;
 	const char *minimum_status, *profile, *oms, *oms_key, *oms_ca;
+	bool rootfs, allow_devices;
 	uint64_t max_ttl_s;
 };
 
@@ -101,6 +102,7 @@ static struct err host_predicate(const struct approve *a, json_t *p, struct reas
 
 static struct err image_predicate(const struct approve *a, json_t *p, struct reason *reterr)
 {
+	const struct root_options options = { .allow_devices = a->allow_devices };
 	cleanup_free struct image_report *r = calloc(1, sizeof(*r));
 	struct err e;
 
@@ -109,11 +111,16 @@ static struct err image_predicate(const struct approve *a, json_t *p, struct rea
 	if (failed(e = need((a->layout != NULL) != (a->digests.n > 0), reterr,
 			    "image: give --layout PATH (measured now) or --digest HEX of the manifest")))
 		return e;
+	if (failed(e = need(!a->rootfs || a->layout != NULL, reterr, "image: --rootfs goes with --layout")) ||
+	    failed(e = need(!a->allow_devices || a->rootfs, reterr, "image: --allow-devices goes with --rootfs")))
+		return e;
 	if (a->digests.n > 0)
 		return put_strings(p, "manifests", &a->digests);
-	if (failed(e = oci_measure(a->layout, a->select, r, reterr)))
+	e = a->rootfs ? oci_measure_root(a->layout, a->select, &options, r, reterr) :
+			oci_measure(a->layout, a->select, r, reterr);
+	if (failed(e) || failed(e = put_one_hex(p, "manifests", BYTES_ARR(r->digests.manifest))) || !a->rootfs)
 		return e;
-	return put_one_hex(p, "manifests", BYTES_ARR(r->digests.manifest));
+	return put_one_hex(p, "rootfs", BYTES_ARR(r->rootfs));
 }
 
 /* Digests of a model in its folder or file; with a bundle only where that signs every file of it. */
@@ -397,6 +404,8 @@ int cmd_approve(void *ctx, int argc, char **argv)
 		{ "asset", OPT_STRING, &a.asset, "TEXT", "host: which machine this is", 0 },
 		{ "layout", OPT_STRING, &a.layout, "PATH", "image: OCI image layout or archive to measure", 0 },
 		{ "select", OPT_STRING, &a.select, "TAG|DIGEST", "image: which image of the layout", 0 },
+		{ "rootfs", OPT_FLAG, &a.rootfs, NULL, "image: check what its layers hold, approve the root that they make", 0 },
+		{ "allow-devices", OPT_FLAG, &a.allow_devices, NULL, "image: accept devices and FIFOs in its layers", 0 },
 		{ "path", OPT_STRING, &a.path, "PATH", "model: folder or file to measure", 0 },
 		{ "version-name", OPT_STRING, &a.version, "TEXT", "model: its version", 0 },
 		{ "digest", OPT_LIST, &a.digests, "HEX", "image, model: manifest digest; may repeat", 0 },
