@@ -7,10 +7,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/wr.h"
+#include "firmware-measure/fsverity.h"
 #include "firmware-measure/model_walk.h"
 
 /* The NUL at the end belongs to it. */
 static const char domain[] = "assay model manifest v1";
+static const char verity_domain[] = "assay model verity v1";
 
 struct item_list {
 	int blobs_fd;
@@ -141,7 +143,8 @@ static struct err add_file(struct hasher *h, struct buf *head, const struct mode
 	return hasher_add(h, buf_bytes(head));
 }
 
-struct err model_digests_without(const struct model_report *m, const char *without, struct model_digests *ret)
+static struct err digests_of(const struct model_report *m, struct bytes begin, const char *without,
+			     struct model_digests *ret)
 {
 	cleanup_buf struct buf head = BUF_INIT(LIMIT_PATH + 64);
 	cleanup_hasher struct hasher *manifest = NULL, *root = NULL;
@@ -149,7 +152,7 @@ struct err model_digests_without(const struct model_report *m, const char *witho
 	struct err e;
 
 	if (failed(e = hasher_new(DIGEST_SHA256, &manifest)) || failed(e = hasher_new(DIGEST_SHA256, &root)) ||
-	    failed(e = hasher_add(manifest, BYTES(domain, sizeof(domain)))))
+	    failed(e = hasher_add(manifest, begin)))
 		return e;
 	for (size_t i = 0; i < m->n_files; i++) {
 		const struct model_file *f = &m->files[i];
@@ -164,6 +167,20 @@ struct err model_digests_without(const struct model_report *m, const char *witho
 	    failed(e = hasher_finish(root, &d)))
 		return e;
 	return bytes_copy_exact(digest_bytes(&d), ret->oms_root, sizeof(ret->oms_root));
+}
+
+struct err model_digests_without(const struct model_report *m, const char *without, struct model_digests *ret)
+{
+	return digests_of(m, BYTES(domain, sizeof(domain)), without, ret);
+}
+
+static struct err verity_digest(struct model_report *m)
+{
+	struct model_digests d = { 0 };
+	struct err e = digests_of(m, BYTES(verity_domain, sizeof(verity_domain)), NULL, &d);
+
+	memcpy(m->verity, d.manifest, sizeof(m->verity));
+	return e;
 }
 
 /* How many parts of shard_size bytes a file has. */
@@ -272,7 +289,9 @@ static struct err report(struct item_list *l, const struct model_options *o, str
 		f->shards = shards;
 		shards += f->n_shards;
 	}
-	return o->shards_only ? ERR(E_OK) : model_digests_without(r, NULL, &r->digests);
+	if (o->shards_only)
+		return ERR(E_OK);
+	return o->verity ? verity_digest(r) : model_digests_without(r, NULL, &r->digests);
 }
 
 /* The head of the file that was hashed, and no other. */
@@ -352,10 +371,13 @@ struct err model_measure(const char *path, const struct model_options *options, 
 	list.blobs_fd = root.blobs_fd;
 	if (failed(e = model_walk(&root, list_add, &list, reterr)) || failed(e = list_sort(&list, reterr)))
 		return e;
-	e = o->shard_size > 0 ? hash_shards(&root, &list, o, &r, reterr) :
-				filehash_run(root.fd, list.n, list.v, o, reterr);
+	if (o->verity)
+		e = fsverity_run(root.fd, list.n, list.v, o, &r.n_kept, reterr);
+	else
+		e = o->shard_size > 0 ? hash_shards(&root, &list, o, &r, reterr) :
+					filehash_run(root.fd, list.n, list.v, o, reterr);
 	if (failed(e) || (o->hints && failed(e = read_hints(&root, &list, &r, reterr))) || failed(e = recheck(&root, &list, reterr)) ||
-	    (!o->shards_only && failed(e = check_blobs(&list, reterr))) || failed(e = report(&list, o, &r)))
+	    (!o->shards_only && !o->verity && failed(e = check_blobs(&list, reterr))) || failed(e = report(&list, o, &r)))
 		return e;
 	*ret = r;
 	r = (struct model_report){ 0 };

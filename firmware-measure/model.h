@@ -40,13 +40,15 @@
 struct model_file {
 	char *path;        /* relative to the folder, '/' between components */
 	uint64_t size;
-	uint8_t sha256[32];         /* zero with shards_only */
+	uint8_t sha256[32];         /* zero with shards_only; with verity the fs-verity digest */
 	size_t n_shards;            /* with shard_size: size / shard_size, rounded up */
 	const uint8_t (*shards)[32]; /* SHA-256 of each, in order; borrowed from the report */
 };
 
 struct model_report {
-	struct model_digests digests; /* zero with shards_only */
+	struct model_digests digests; /* zero with shards_only and verity */
+	uint8_t verity[32];           /* with options.verity: digest over the fs-verity digests of files */
+	size_t n_kept;                /* with options.verity: files whose digest the file system keeps */
 	bool single;                  /* one file was named, not a folder */
 	size_t n_links;               /* files that are links to blobs of a Hugging Face cache */
 	size_t n_files;
@@ -73,6 +75,12 @@ struct model_options {
 	 * than one thread can work on a file; 0: none. At most LIMIT_MODEL_FILES parts.
 	 */
 	uint64_t shard_size;
+	/*
+	 * The fs-verity digest of each file in place of its SHA-256 (fsverity.h), and
+	 * a digest over them: as the manifest's, with "assay model verity v1". Not
+	 * with shard_size.
+	 */
+	bool verity;
 	bool hints;       /* look into headers, for people; no digest depends on it */
 	bool shards_only; /* and files as wholes are not: no digest of the model */
 };

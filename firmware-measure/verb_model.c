@@ -9,6 +9,7 @@ static struct model_verb options;
 static const struct opt opts[] = {
 	{ "jobs", OPT_U64, &options.jobs, "N", "threads (default: one per processor)", PROGRESS_MAX_JOBS },
 	{ "files", OPT_FLAG, &options.files, NULL, "list every file with its digest and size", 0 },
+	{ "verity", OPT_FLAG, &options.verity, NULL, "fs-verity digests of files in place of SHA-256", 0 },
 	{ "verify", OPT_STRING, &options.verify, "BUNDLE", "check it against an OpenSSF Model Signing bundle", 0 },
 	{ "key", OPT_STRING, &options.key, "PEM", "verify: the signer's public key", 0 },
 	{ "ca", OPT_STRING, &options.ca, "PEM", "verify: CAs of the signer's certificate", 0 },
@@ -27,7 +28,7 @@ static struct err file_json(const struct model_file *f, struct buf *ret)
 	buf_clear(ret);
 	if (failed(e = json_new_object(&o)) || failed(e = json_put_str(o, "path", f->path)) ||
 	    failed(e = json_put_int(o, "size", (int64_t)f->size)) ||
-	    failed(e = json_put_hex(o, "sha256", BYTES_ARR(f->sha256))))
+	    failed(e = json_put_hex(o, options.verity ? "verity" : "sha256", BYTES_ARR(f->sha256))))
 		return e;
 	return json_write(o, ret);
 }
@@ -37,9 +38,13 @@ static struct err model_head(const struct model_report *m, struct buf *ret)
 	cleanup_json json_t *o = NULL;
 	struct err e;
 
-	if (failed(e = json_new_object(&o)) ||
-	    failed(e = json_put_hex(o, "manifest", BYTES_ARR(m->digests.manifest))) ||
-	    failed(e = json_put_hex(o, "oms_root", BYTES_ARR(m->digests.oms_root))) ||
+	if (failed(e = json_new_object(&o)))
+		return e;
+	if (options.verity)
+		e = json_put_hex(o, "verity", BYTES_ARR(m->verity));
+	else if (!failed(e = json_put_hex(o, "manifest", BYTES_ARR(m->digests.manifest))))
+		e = json_put_hex(o, "oms_root", BYTES_ARR(m->digests.oms_root));
+	if (failed(e) || (options.verity && failed(e = json_put_int(o, "n_kept", (int64_t)m->n_kept))) ||
 	    failed(e = json_put_int(o, "n_files", (int64_t)m->n_files)) ||
 	    failed(e = json_put_int(o, "bytes", (int64_t)m->n_bytes)))
 		return e;
@@ -130,8 +135,11 @@ static void model_text(const struct model_report *m)
 	for (size_t i = 0; options.files && i < m->n_files; i++)
 		(void)printf("%s  %12ju  %s\n", hex(m->files[i].sha256).s, (uintmax_t)m->files[i].size,
 			     m->files[i].path);
-	(void)printf("manifest  %s\noms_root  %s\nfiles     %zu\nbytes     %ju\n", hex(m->digests.manifest).s,
-		     hex(m->digests.oms_root).s, m->n_files, (uintmax_t)m->n_bytes);
+	if (options.verity)
+		(void)printf("verity    %s\nkept      %zu\n", hex(m->verity).s, m->n_kept);
+	else
+		(void)printf("manifest  %s\noms_root  %s\n", hex(m->digests.manifest).s, hex(m->digests.oms_root).s);
+	(void)printf("files     %zu\nbytes     %ju\n", m->n_files, (uintmax_t)m->n_bytes);
 	for (size_t i = 0; i < m->n_hints; i++)
 		hint_text(&m->hints[i]);
 }
@@ -162,6 +170,7 @@ int verb_model(void *ctx, int argc, char **argv)
 		return program_usage("model: --out and --shard-size go with --sign, --ignore with --verify or --sign");
 	progress_begin(&progress, options.jobs, &o);
 	o.hints = true;
+	o.verity = options.verity;
 	e = model_measure(pos[0], &o, &m, &why);
 	progress_end(&progress);
 	if (failed(e))

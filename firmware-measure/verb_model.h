@@ -8,7 +8,7 @@
 
 /* Options of the verb, as given. */
 struct model_verb {
-	bool files;
+	bool files, verity;
 	uint64_t jobs;
 	const char *verify, *key, *ca, *sign, *out;
 	uint64_t shard_size;

@@ -126,7 +126,9 @@ static int check_ignored(const struct model_verb *o)
 		if (!is_below(o->ignore.v[i]))
 			return program_usage("model: --ignore %s: expected a path below the folder",
 					     log_quote(bytes_str(o->ignore.v[i])));
-	return o->files ? program_usage("model: --files does not go with --verify or --sign") : -1;
+	if (o->files || o->verity)
+		return program_usage("model: --files and --verity do not go with --verify or --sign");
+	return -1;
 }
 
 int model_verify(const struct model_verb *o, const char *path)

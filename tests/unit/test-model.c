@@ -575,10 +575,11 @@ static const struct {
 static void W5_changed_while_read(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < 2 * array_len(meddlings); i++) {
+	for (size_t k = 0; k < 4 * array_len(meddlings); k++) {
+		size_t i = k / 2;
 		bool at_end = i % 2 == 1;
 		struct meddle x = { .change = meddlings[i / 2].change, .at_end = at_end };
-		struct model_options o = { .progress = on_progress, .ctx = &x };
+		struct model_options o = { .progress = on_progress, .ctx = &x, .verity = k % 2 == 1 };
 		enum err_code want = at_end ? meddlings[i / 2].at_end : meddlings[i / 2].at_start;
 		struct model_report m = { 0 };
 		struct reason why = { "" };
@@ -637,9 +638,13 @@ static void W5_changed_within_a_file(void **state)
 	static void (*const all[])(void) = { truncate_large, cut_large, append_to_large, replace_large };
 
 	(void)state;
-	for (size_t i = 0; i < 2 * array_len(all); i++) {
-		struct meddle x = { .change = all[i / 2] };
-		struct model_options o = { .jobs = 1, .progress = on_half, .ctx = &x, .shard_size = i % 2 * MIB, .shards_only = i % 2 };
+	for (size_t i = 0; i < 3 * array_len(all); i++) {
+		struct meddle x = { .change = all[i / 3] };
+		struct model_options o = { .jobs = 1, .progress = on_half, .ctx = &x };
+
+		o.shard_size = i % 3 == 1 ? MIB : 0;
+		o.shards_only = i % 3 == 1;
+		o.verity = i % 3 == 2;
 		struct model_report m = { .n_files = 77 };
 		struct reason why = { "" };
 
@@ -735,28 +740,40 @@ static void many_files(void **state)
 	}
 }
 
+/* Every allocation in every way of measuring. What cannot be had is no digest; a hint that cannot be made is no hint. */
 static void failing_allocations(void **state)
 {
-	struct model_options o = { .jobs = 1 };
-	struct err e;
-	long k = 0;
+	static const struct model_options ways[] = {
+		{ .jobs = 1 }, { .jobs = 1, .verity = true }, { .jobs = 1, .shard_size = 2 }, { .jobs = 1, .hints = true },
+	};
 
 	(void)state;
 	fill_tree("m");
-	do {
-		struct model_report m = { 0 };
-		struct reason why = { "" };
+	put_text("m/x.safetensors", "\2\1");
+	for (size_t way = 0; way < array_len(ways); way++) {
+		cleanup_model_report struct model_report good = { 0 };
+		struct err e;
+		long k = 0;
 
-		fault_begin(k++);
-		e = model_measure("m", &o, &m, &why);
-		(void)fault_end();
-		if (failed(e))
-			assert_true(e.code == E_LOCAL_MEMORY || e.code == E_LOCAL_CRYPTO);
-		else
-			assert_hex(m.digests.manifest, TREE_MANIFEST);
-		model_report_done(&m);
-	} while (failed(e));
-	assert_true(k > 8);
+		assert_ok(model_measure("m", &ways[way], &good, NULL));
+		do {
+			struct model_report m = { 0 };
+			struct reason why = { "" };
+
+			fault_begin(k++);
+			e = model_measure("m", &ways[way], &m, &why);
+			(void)fault_end();
+			if (failed(e)) {
+				assert_true(e.code == E_LOCAL_MEMORY || e.code == E_LOCAL_CRYPTO);
+				assert_null(m.files);
+			} else {
+				assert_memory_equal(m.digests.manifest, good.digests.manifest, 32);
+				assert_memory_equal(m.verity, good.verity, 32);
+			}
+			model_report_done(&m);
+		} while (failed(e));
+		assert_true(k > 8);
+	}
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, folder_enter, folder_leave)
