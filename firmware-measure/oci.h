@@ -9,8 +9,7 @@
  * (oci_store.h), or in an archive of docker save or podman save (oci_docker.h).
  * No symbolic link is followed below it. Every document is verified against
  * the digest that names it before it is read, so indexes cannot form a cycle.
- * Platforms do not select: where an index holds images for several, the
- * caller names the manifest by digest. Docker's media types are refused.
+ * Docker's media types are refused.
  *
  * Source: OCI Image Format Specification 1.0, image-layout.md, image-index.md,
  * manifest.md, descriptor.md.
@@ -40,14 +39,15 @@ struct image_report {
 /*
  * path      the layout folder or the archive; its last component may not be a symlink
  * selector  "tag", "sha256:<hex>" of the manifest, or NULL where the index
- *           holds exactly one manifest
+ *           holds exactly one manifest; "@os/architecture[/variant]" may follow
+ *           or stand alone (oci_select.h)
  * Follows nested indexes at most 4 deep, without cycles. SHA-256 only.
  * A tag is looked for in index.json alone, and where it names an index, that
  * one must lead to exactly one manifest.
  *
  * Errors, with the path and the reason: E_LOCAL_NOT_FOUND (layout, blob or
  * selector), E_PEER_DUPLICATE (the selector fits more than one manifest),
- * E_PEER_DIGEST and E_PEER_RANGE (blob's digest or size), E_PEER_UNSUPPORTED
+ * E_PEER_DIGEST and E_PEER_RANGE (blob's digest or size; another platform), E_PEER_UNSUPPORTED
  * (symlink, special file, media type, digest algorithm), E_PEER_* (JSON, and
  * those of archive_index()), E_LIMIT_* (more than LIMIT_IMAGE_BYTES, too),
  * E_PEER_CHANGED (a blob or the archive changed while it was read), E_LOCAL_IO,

@@ -207,36 +207,65 @@ static bool has_tag(const struct docker_image *d, const char *tag)
 	return false;
 }
 
-static struct err fits(const struct store *s, const struct docker_image *d, const char *selector, bool *ret,
-		       struct reason *reterr)
+/* A tag with that whole name goes before what it could mean with a platform. */
+static struct err read_selector(const struct docker_manifest *m, const char *text, struct oci_selector *ret,
+				struct reason *reterr)
 {
-	cleanup_oci_image struct oci_image image = OCI_IMAGE_NONE;
-	uint8_t want[32];
-	struct err e;
+	struct oci_selector s = { 0 };
+	bool whole = text == NULL;
 
-	if (selector == NULL || !oci_is_digest(selector)) {
-		*ret = selector == NULL || has_tag(d, selector);
-		return ERR(E_OK);
+	for (size_t i = 0; i < m->n && !whole; i++)
+		whole = has_tag(&m->v[i], text) && strlen(text) < sizeof(s.name);
+	if (whole) {
+		(void)snprintf(s.name, sizeof(s.name), "%s", text != NULL ? text : "");
+	} else if (!oci_selector_split(text, &s) || (s.name[0] == '\0' && !oci_wants_platform(&s))) {
+		reason_set(reterr, "%s: no such image in " MANIFEST, log_quote(bytes_str(text)));
+		return ERR(E_LOCAL_NOT_FOUND);
 	}
-	if (failed(e = oci_digest_parse(selector, want, reterr)) || failed(e = read_one(s, d, &image, reterr)))
-		return e;
-	*ret = bytes_eq(BYTES_ARR(want), BYTES_ARR(image.manifest));
+	*ret = s;
 	return ERR(E_OK);
 }
 
-struct err docker_image_read(const struct store *s, const char *selector, struct oci_image *ret, struct reason *reterr)
+static struct err fits(const struct store *s, const struct docker_image *d, const struct oci_selector *selector,
+		       bool *ret, struct reason *reterr)
 {
-	cleanup_docker_manifest struct docker_manifest m = { 0 };
-	const char *what = selector != NULL ? log_quote(bytes_str(selector)) : MANIFEST;
-	const struct docker_image *hit = NULL;
+	cleanup_oci_image struct oci_image image = OCI_IMAGE_NONE;
+	struct oci_platform is = { 0 };
+	uint8_t want[32];
 	struct err e;
 
-	if (failed(e = read_manifest(s, &m, reterr)))
+	*ret = selector->name[0] == '\0' || oci_is_digest(selector->name) || has_tag(d, selector->name);
+	if (!*ret || (!oci_is_digest(selector->name) && !oci_wants_platform(selector)))
+		return ERR(E_OK);
+	if (failed(e = read_one(s, d, &image, reterr)))
+		return e;
+	if (oci_is_digest(selector->name)) {
+		if (failed(e = oci_digest_parse(selector->name, want, reterr)))
+			return e;
+		*ret = bytes_eq(BYTES_ARR(want), BYTES_ARR(image.manifest));
+	}
+	if (!*ret || !oci_wants_platform(selector))
+		return ERR(E_OK);
+	if (failed(e = oci_config_platform(buf_bytes(&image.config), &is, reterr)))
+		return e;
+	*ret = oci_platform_fits(&is, &selector->want);
+	return ERR(E_OK);
+}
+
+struct err docker_image_read(const struct store *s, const char *text, struct oci_image *ret, struct reason *reterr)
+{
+	cleanup_docker_manifest struct docker_manifest m = { 0 };
+	const char *what = text != NULL ? log_quote(bytes_str(text)) : MANIFEST;
+	const struct docker_image *hit = NULL;
+	struct oci_selector selector = { 0 };
+	struct err e;
+
+	if (failed(e = read_manifest(s, &m, reterr)) || failed(e = read_selector(&m, text, &selector, reterr)))
 		return e;
 	for (size_t i = 0; i < m.n; i++) {
 		bool is = false;
 
-		if (failed(e = fits(s, &m.v[i], selector, &is, reterr)))
+		if (failed(e = fits(s, &m.v[i], &selector, &is, reterr)))
 			return e;
 		if (is && hit != NULL) {
 			reason_set(reterr, "%s: more than one image, select one by its tag or digest", what);
@@ -249,8 +278,8 @@ struct err docker_image_read(const struct store *s, const char *selector, struct
 		reason_set(reterr, "%s: no such image in " MANIFEST, what);
 		return ERR(E_LOCAL_NOT_FOUND);
 	}
-	if (selector != NULL && !oci_is_digest(selector))
-		(void)snprintf(ret->tag, sizeof(ret->tag), "%s", selector);
+	if (!oci_is_digest(selector.name))
+		(void)snprintf(ret->tag, sizeof(ret->tag), "%.*s", OCI_TAG_MAX, selector.name);
 	return read_one(s, hit, ret, reterr);
 }
 

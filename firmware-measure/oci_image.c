@@ -63,13 +63,15 @@ static struct err read_layout(const struct store *s, struct reason *reterr)
 
 struct err oci_image_read(const struct store *s, const char *selector, struct oci_image *ret, struct reason *reterr)
 {
+	struct oci_selector asked = { 0 };
 	struct oci_descriptor d = { 0 };
 	struct err e;
 
-	if (failed(e = read_layout(s, reterr)) || failed(e = oci_select(s, selector, &d, reterr)) ||
-	    failed(e = read_manifest(s, &d, ret, reterr)))
+	if (failed(e = read_layout(s, reterr)) || failed(e = oci_select(s, selector, &d, &asked, reterr)) ||
+	    failed(e = read_manifest(s, &d, ret, reterr)) ||
+	    failed(e = oci_platform_check(buf_bytes(&ret->config), &asked, reterr)))
 		return e;
-	if (selector != NULL && !oci_is_digest(selector))
-		memcpy(ret->tag, selector, strlen(selector) + 1); /* equal to a tag, so it fits */
+	if (!oci_is_digest(asked.name))
+		memcpy(ret->tag, asked.name, strlen(asked.name) + 1); /* equal to a tag, so it fits */
 	return name_layers(ret);
 }

@@ -89,6 +89,43 @@ static struct err parse_tag(struct jobj *o, struct oci_descriptor *d)
 	return ERR(E_OK);
 }
 
+static struct err parse_part(struct jobj *o, const char *key, char to[OCI_PLATFORM_MAX + 1])
+{
+	const char *text = NULL;
+	struct err e;
+
+	if (!jobj_has(o, key))
+		return ERR(E_OK);
+	if (failed(e = jobj_str(o, key, OCI_PLATFORM_MAX, &text)))
+		return e;
+	memcpy(to, text, strlen(text) + 1);
+	return ERR(E_OK);
+}
+
+static struct err parse_platform(struct jobj *o, struct oci_platform *p)
+{
+	struct err e;
+
+	if (failed(e = parse_part(o, "os", p->os)) ||
+	    failed(e = parse_part(o, "architecture", p->architecture)))
+		return e;
+	return parse_part(o, "variant", p->variant);
+}
+
+static struct err parse_descriptor_platform(struct jobj *o, struct oci_descriptor *d)
+{
+	const json_t *platform = NULL;
+	struct jobj p;
+	struct err e;
+
+	if (!jobj_has(o, "platform"))
+		return ERR(E_OK);
+	if (failed(e = jobj_obj(o, "platform", &platform)) ||
+	    failed(e = jobj_init(&p, platform, "platform", o->reterr)))
+		return e;
+	return parse_platform(&p, &d->platform);
+}
+
 static struct err parse_descriptor(const json_t *j, const char *where, struct oci_descriptor *ret,
 				   struct reason *reterr)
 {
@@ -102,7 +139,8 @@ static struct err parse_descriptor(const json_t *j, const char *where, struct oc
 	    failed(e = jobj_str(&o, "digest", DIGEST_TEXT_MAX, &digest)) ||
 	    failed(e = oci_digest_parse(digest, d.sha256, reterr)) ||
 	    failed(e = jobj_u64(&o, "size", INT64_MAX, &d.size)) ||
-	    failed(e = parse_tag(&o, &d)))
+	    failed(e = parse_tag(&o, &d)) ||
+	    failed(e = parse_descriptor_platform(&o, &d)))
 		return e;
 	d.media = oci_media_of(type);
 	*ret = d;
@@ -264,6 +302,21 @@ struct err oci_config_parse(struct bytes in, struct reason *reterr)
 	if (failed(e = json_parse(in, LIMIT_OCI_JSON, &j, reterr)))
 		return e;
 	return jobj_init(&o, j, "image configuration", reterr);
+}
+
+struct err oci_config_platform(struct bytes in, struct oci_platform *ret, struct reason *reterr)
+{
+	struct oci_platform p = { 0 };
+	cleanup_json json_t *j = NULL;
+	struct jobj o;
+	struct err e;
+
+	if (failed(e = json_parse(in, LIMIT_OCI_JSON, &j, reterr)) ||
+	    failed(e = jobj_init(&o, j, "image configuration", reterr)) ||
+	    failed(e = parse_platform(&o, &p)))
+		return e;
+	*ret = p;
+	return ERR(E_OK);
 }
 
 void oci_config_done(struct oci_config *c)

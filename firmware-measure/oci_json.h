@@ -37,12 +37,21 @@ enum oci_media {
 #define OCI_TYPE_LAYER "application/vnd.oci.image.layer.v1.tar"
 
 #define OCI_TAG_MAX 128
+#define OCI_PLATFORM_MAX 31
+
+/* What an image is for. All empty: not said. */
+struct oci_platform {
+	char os[OCI_PLATFORM_MAX + 1];
+	char architecture[OCI_PLATFORM_MAX + 1];
+	char variant[OCI_PLATFORM_MAX + 1]; /* "": none, or any */
+};
 
 struct oci_descriptor {
 	enum oci_media media;
 	uint8_t sha256[32];
 	uint64_t size;              /* bytes, at most INT64_MAX */
 	char tag[OCI_TAG_MAX + 1];  /* annotation org.opencontainers.image.ref.name, or "" */
+	struct oci_platform platform; /* as an index tells it */
 };
 
 struct oci_index {
@@ -66,6 +75,11 @@ enum oci_media oci_media_of(const char *type);
 /* "sha256:" and 64 lower-case hex digits. */
 must_check struct err oci_digest_parse(const char *s, uint8_t ret[32], struct reason *reterr);
 
+/* "linux/arm64" or "linux/arm/v7" as people write it. False for anything else. */
+bool oci_platform_parse(struct bytes text, struct oci_platform *ret);
+/* Whether an image for `is` fits who wants `want`; a variant counts only where one is wanted. */
+bool oci_platform_fits(const struct oci_platform *is, const struct oci_platform *want);
+
 /* The file oci-layout: imageLayoutVersion 1.0.0. */
 must_check struct err oci_layout_parse(struct bytes in, struct reason *reterr);
 
@@ -88,6 +102,9 @@ void oci_config_done(struct oci_config *c);
 
 /* The same document, read for these members: rootfs of type "layers", diff_ids. Source: config.md. */
 must_check struct err oci_config_read(struct bytes in, struct oci_config *ret, struct reason *reterr);
+
+/* The same document, read for os, architecture and variant: what it does not say is empty. */
+must_check struct err oci_config_platform(struct bytes in, struct oci_platform *ret, struct reason *reterr);
 
 /* Blobs that a document names, whatever it is: an index, a manifest of an image or of something else. */
 struct oci_named {

@@ -12,7 +12,7 @@ static struct {
 } options;
 
 static const struct opt opts[] = {
-	{ "select", OPT_STRING, &options.select, "TAG|DIGEST", "which image of the layout (default: the only one)", 0 },
+	{ "select", OPT_STRING, &options.select, "TAG|DIGEST", "which image of the layout (the only one); @OS/ARCH may follow", 0 },
 	{ "blobs-only", OPT_FLAG, &options.blobs_only, NULL, "look at the blobs, not at what the layers hold", 0 },
 	{ "allow-devices", OPT_FLAG, &options.root.allow_devices, NULL, "accept devices and FIFOs in the layers", 0 },
 	{ "ignore-owner", OPT_FLAG, &options.root.ignore_owner, NULL, "digest of the root without owners", 0 },

@@ -105,8 +105,8 @@ void image_finish(struct image_build *b, const char *tag)
 	cleanup_buf struct buf text = BUF_INIT(MIB);
 	char config[400];
 
-	assert_ok(buf_add_str(&text, "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\","
-				     "\"diff_ids\":["));
+	assert_ok(buf_addf(&text, "{%s,\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[",
+			   b->platform != NULL ? b->platform : "\"architecture\":\"amd64\",\"os\":\"linux\""));
 	for (size_t i = 0; i < b->n_layers; i++)
 		assert_ok(buf_addf(&text, "%s\"sha256:%s\"", i > 0 ? "," : "", b->diff_id[i]));
 	assert_ok(buf_add_str(&text, "]}}"));
@@ -118,6 +118,7 @@ void image_finish(struct image_build *b, const char *tag)
 		assert_ok(buf_addf(&text, "%s%s", i > 0 ? "," : "", b->layer[i]));
 	assert_ok(buf_add_str(&text, "]}"));
 	image_blob(b, buf_bytes(&text), b->manifest_hex);
+	b->manifest_n = text.n;
 	descriptor(config, "manifest.v1+json", b->manifest_hex, text.n);
 	config[strlen(config) - 1] = '\0';
 	buf_clear(&text);

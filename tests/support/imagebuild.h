@@ -22,7 +22,9 @@ struct image_build {
 	size_t n_layers;
 	char layer[IMAGE_LAYERS][400]; /* descriptors */
 	char diff_id[IMAGE_LAYERS][65];
+	const char *platform; /* members of the configuration; NULL: amd64, linux */
 	char config_hex[65], manifest_hex[65];
+	size_t manifest_n; /* its size */
 };
 struct image_build *image_build_new(void);
 void image_build_free(struct image_build *b);

@@ -62,7 +62,7 @@ quiet umoci insert --image i:v1 one /
 quiet umoci insert --image i:v1 two/c /c
 manifest=$(python3 -c 'import json; print(json.load(open("i/index.json"))["manifests"][0]["digest"][7:])')
 
-echo 1..14
+echo 1..17
 # The manifest of the first insert is nobody's any more.
 refused "blob that belongs to no image" "belongs to no image of the layout" i --select v1
 same "the image alone" "$manifest" "$(member manifest i --select v1 --blobs-only)"
@@ -98,3 +98,13 @@ refused "archive that was cut" "ends" cut.tar --select v1
 cp gnu.tar twice.tar
 tar -C i --format=gnu -rf twice.tar ./index.json
 refused "archive with two indexes" "index.json stands in the archive twice" twice.tar --select v1
+
+# One image for two platforms.
+quiet umoci config --image i:v1 --tag arm --architecture arm64
+quiet podman manifest create both
+quiet podman manifest add both oci:i:v1
+quiet podman manifest add both oci:i:arm
+quiet podman manifest push --all both oci:both:v1
+same "platform of a manifest list" "$(member manifest i --select arm)" "$(member manifest both --select v1@linux/arm64)"
+same "the other platform" "$(member manifest i --select v1)" "$(member manifest both --select @linux/amd64)"
+refused "several platforms" "more than one image manifest" both --select v1
