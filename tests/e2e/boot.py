@@ -121,6 +121,13 @@ class Boot:
 				t.extend(IMA_PCR, hashlib.sha1(data).digest() + bytes(12) if self.padded else sha256(data))
 				self.n_measured += 1
 
+	def measure_fields(self, tpm_socket, template, *fields):
+		"""An entry of any template."""
+		data = b"".join(struct.pack("<I", len(f)) + f for f in fields)
+		self.append(data, template)
+		with Tpm(tpm_socket) as t:
+			t.extend(IMA_PCR, sha256(data))
+
 	def violation(self, tpm_socket, name):
 		data = self.entry(name, bytes(32))
 		self.ima += (struct.pack("<I", IMA_PCR) + bytes(20) + struct.pack("<I", 6) + b"ima-ng" +

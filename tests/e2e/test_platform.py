@@ -458,6 +458,68 @@ def test_I9_boot_aggregate_of_another_boot(lab):
 	back(lab)
 
 
+def openssl(lab, *argv):
+	return lab.run("openssl", *argv).stdout
+
+
+def make_signer(lab):
+	"""A CA, a certificate of it for a key that signs files, and a self-signed one for the same key."""
+	p = lambda name: lab.path("i7-" + name)
+	for name in ("ca", "files"):
+		openssl(lab, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", p(name + ".key"))
+	openssl(lab, "req", "-x509", "-key", p("ca.key"), "-subj", "/CN=CA", "-days", "30", "-out", p("ca.pem"))
+	openssl(lab, "req", "-new", "-key", p("files.key"), "-subj", "/CN=files", "-out", p("files.csr"))
+	with open(p("ext"), "w") as f:
+		f.write("subjectKeyIdentifier=hash\nkeyUsage=digitalSignature\n")
+	openssl(lab, "x509", "-req", "-in", p("files.csr"), "-CA", p("ca.pem"), "-CAkey", p("ca.key"), "-CAcreateserial",
+		"-days", "30", "-extfile", p("ext"), "-outform", "DER", "-out", p("good.der"))
+	openssl(lab, "x509", "-req", "-in", p("files.csr"), "-signkey", p("files.key"), "-days", "30", "-extfile", p("ext"),
+		"-outform", "DER", "-out", p("self.der"))
+	return p
+
+
+def signature(lab, p, content):
+	"""security.ima of a file with this content, version 2."""
+	with open(p("content"), "wb") as f:
+		f.write(content)
+	openssl(lab, "dgst", "-sha256", "-sign", p("files.key"), "-out", p("sig"), p("content"))
+	ids = openssl(lab, "x509", "-inform", "DER", "-in", p("good.der"), "-noout", "-ext", "subjectKeyIdentifier")
+	key_id = bytes.fromhex(ids.split()[-1].replace(":", ""))[-4:]
+	sig = open(p("sig"), "rb").read()
+	return b"\x03\x02\x04" + key_id + len(sig).to_bytes(2, "big") + sig
+
+
+def test_I7_keys_that_the_kernel_added(lab):
+	"""A key counts where a CA of the document signed it, for files behind it, in its boot."""
+	p = make_signer(lab)
+	rules = profile(Boot())
+	rules["ima"]["signer_cas"] = [L.read_text(p("ca.pem"))]
+	lab.withdraw("platform", "plat")
+	approve(lab, rules)
+	good, self_signed = (open(p(n), "rb").read() for n in ("good.der", "self.der"))
+	sock = lab.tpm_socket(H)
+
+	def add_key(b, der):
+		b.measure_fields(sock, b"ima-buf", b"sha256:\0" + sha256(der), b".ima\0", der)
+
+	def add_file(b, content):
+		b.measure_fields(sock, b"ima-sig", b"sha256:\0" + sha256(content), b"/usr/bin/signed\0", signature(lab, p, content))
+
+	reboot(lab, after=lambda b: (add_key(b, good), add_file(b, b"signed 1")))
+	accepted(lab)
+	equal(lab.explain(lab.h.id)["coverage"]["ima"]["decided"]["ima.signer_cas"], 2, "decided by the CA")
+	add_file(lab.boot, b"signed 2")
+	lab.boot.write(*lab.logs)
+	accepted(lab)
+	reboot(lab, after=lambda b: add_file(b, b"signed 1"))
+	refused_by(lab, "I6", "/usr/bin/signed", "not approved")
+	reboot(lab, after=lambda b: (add_key(b, self_signed), add_file(b, b"signed 1")))
+	refused_by(lab, "I7", ".ima", "not signed by a CA")
+	lab.withdraw("platform", "plat")
+	approve(lab, profile(Boot()))
+	back(lab)
+
+
 def test_measurer_not_in_the_list(lab):
 	"""Nothing says who measured: the document asks for it, so the host fails."""
 	reboot(lab, lambda b: b.files.pop())

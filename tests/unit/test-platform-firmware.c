@@ -26,6 +26,7 @@ struct boot {
 	uint8_t secure_boot, db_first, separator;
 	uint8_t certificate; /* of the authority: a certificate filled with this byte */
 	size_t n_dbx;
+	bool no_action, late_locality, late_hcrtm;
 	bool no_line, no_application, no_variables, no_exit, no_separator, secure_boot_unfit, authority_late;
 	bool uki; /* the line is measured as digests only, with an initrd */
 	const char *uki_line;
@@ -142,6 +143,12 @@ static void build(const struct boot *b, struct logbuild *l)
 	if (b->authority_late)
 		add_authority(l, b);
 	add_line(l, b);
+	if (b->no_action)
+		logbuild_no_action(l, 4, BYTES_LIT("a boot application that was retyped"));
+	if (b->late_locality)
+		logbuild_locality(l, 0, 3);
+	if (b->late_hcrtm)
+		logbuild_add(l, 0, EV_EFI_HCRTM_EVENT, BYTES_LIT("HCRTM"));
 	if (b->extra != NULL)
 		logbuild_add(l, 14, EV_IPL, bytes_str(b->extra));
 	if (b->no_exit)
@@ -370,6 +377,9 @@ static const struct {
 	{ "register that the profile does not name", WITH(.extra = "MokList"), NULL, NULL, "P-profile", "firmware.pcrs",
 	  "" },
 	{ "event not in events", WITH(.certificate = 9), NULL, NULL, "P-profile", "firmware.unknown_events", "" },
+	{ "E1 event retyped", WITH(.no_action = true), NULL, NULL, "E1", "", "EV_NO_ACTION" },
+	{ "E5 locality after the first extend", WITH(.late_locality = true), NULL, NULL, "E5", "", "StartupLocality" },
+	{ "E6 H-CRTM that is not the first", WITH(.late_hcrtm = true), NULL, NULL, "E6", "", "" },
 	{ "E11 no exit", WITH(.no_exit = true), NULL, NULL, "E11", "", "ExitBootServices" },
 	{ "E11 no exit, allowed", WITH(.no_exit = true), "exit_boot_services", "\"may_be_missing\"", NULL, NULL, NULL },
 	{ "E3 no separator", WITH(.no_separator = true), NULL, NULL, "E3", "", "separator" },
