@@ -61,6 +61,83 @@ def test_agent_gets_token_and_proof_without_the_tpm(lab):
 		check(p["status"] != 0 and not p["stdout"], "an agent goes past the daemon: %r" % p)
 
 
+def keep_token(lab, agent, task, expected):
+	"""A program of the agent's that keeps a token in a file; the path."""
+	path = "/dev/shm/assay-e2e-%d-%s" % (os.getpid(), task)
+	agent.do("""
+keeper = subprocess.Popen([%r, "token", "--scope", "read", "--resource", %r, "--task", %r, "--expected", %r, "--out", %r, "--renew"],
+	stderr=subprocess.PIPE, text=True)
+""" % (lab.path("assay-attest"), L.RESOURCE, task, expected, path))
+	wait_for("a token in the file", lambda: L.read_text(path))
+	return path
+
+
+def test_token_is_renewed_before_it_expires(lab):
+	"""Into a file, again and again: whoever reads it finds one that is live. It ends, and the file goes, when it is refused."""
+	with Agent(lab.h) as a:
+		path, seen = keep_token(lab, a, "kept", "3s"), []
+		while len(seen) < 3:
+			token = wait_for("a new token in the file", lambda: L.read_text(path) not in seen and L.read_text(path))
+			if seen:
+				check(lab.open_jws(seen[-1].strip())[1]["exp"] >= time.time(), "the last one has expired by then")
+			seen.append(token)
+			equal(active(lab, a, token.strip()).get("active"), True, "token")
+		equal(os.stat(path).st_mode & 0o777, 0o600, "mode of the file")
+		lab.ctl("revoke", "--task", "kept")
+		equal(a.do("answer = keeper.wait(60)"), 1, "exit status")
+		check("invalid_grant" in a.do("answer = keeper.stderr.read()"), "no reason")
+		check(not os.path.exists(path), "the file is still there")
+		p = a.cli("token", "--scope", "read", "--resource", L.RESOURCE, "--task", "t", "--expected", "3s", "--renew")
+		equal(p["status"], 2, "renewal to nowhere: %r" % p)
+
+
+def test_token_is_kept_while_nothing_can_be_decided(lab):
+	"""Without a verifier the last one stays until its end; then it goes, with the status that says so."""
+	with Agent(lab.h) as a:
+		path = keep_token(lab, a, "kept-2", "4s")
+		lab.stop_verifier()
+		try:
+			check("no new token yet" in a.do("answer = keeper.stderr.readline()"), "no word of the failure")
+			expires = lab_exp(L.read_text(path))
+			equal(a.do("answer = keeper.wait(60)"), 3, "exit status")
+			check(time.time() >= expires - 1, "it was given up while it was good")
+			check(not os.path.exists(path), "an expired token is still there")
+		finally:
+			lab.start_verifier()
+
+
+def lab_exp(token):
+	check(token, "the token is gone while it is good")
+	return wire.jws_open(token.strip())[1]["exp"]
+
+
+def test_token_is_kept_by_one_that_has_too_many_connections(lab):
+	"""The daemon's "too many" is no word about the token."""
+	with Agent(lab.h) as a:
+		path = keep_token(lab, a, "kept-3", "8s")
+		first = L.read_text(path)
+		check("too many" in a.do("""
+import select
+ones = []
+while True:
+	while len(ones) < 16:
+		s = connect()
+		if "nonce" not in receive(s):
+			s.close()
+			break
+		ones.append(s)
+	ready, _, _ = select.select([keeper.stderr, *ones], [], [], 0.05)
+	if keeper.stderr in ready:
+		answer = keeper.stderr.readline()
+		break
+	ones = [s for s in ones if s not in ready]
+[s.close() for s in ones]
+"""), "no word of the failure")
+		wait_for("a new token", lambda: L.read_text(path) not in ("", first))
+		a.do("keeper.kill(); keeper.wait()")
+		os.unlink(path)
+
+
 def test_children_of_an_agent_are_the_agent(lab):
 	"""A child, a grandchild, and an orphan whose parent has ended."""
 	with Agent(lab.h) as a:
