@@ -78,6 +78,19 @@ struct err host_need_enrolment(struct host *h)
 	return ERR(E_LOCAL_NOT_FOUND);
 }
 
+struct err host_read_enrolment(struct host *h)
+{
+	cleanup_enrolment struct enrolment now = ENROLMENT_INIT;
+	struct err e = enrolment_read(h->state_fd, &now, &h->why);
+
+	if (failed(e))
+		return e;
+	enrolment_done(&h->enrolment);
+	h->enrolment = now;
+	now = (struct enrolment)ENROLMENT_INIT;
+	return ERR(E_OK);
+}
+
 void visit_done(struct visit *v)
 {
 	workload_done(&v->workload);

@@ -41,6 +41,9 @@ must_check struct err host_open(const struct conf *conf, struct host *ret);
 /* E_LOCAL_NOT_FOUND where the host is not enrolled. */
 must_check struct err host_need_enrolment(struct host *h);
 
+/* Reads the enrolment again, which another process may have replaced; for those that live long. E_LOCAL_NOT_FOUND. */
+must_check struct err host_read_enrolment(struct host *h);
+
 /* Lock and TPM. */
 struct visit {
 	struct host *host; /* borrowed */

@@ -84,15 +84,14 @@ void serve_request(struct host *h, const void *ctx, struct buf *out)
 	struct err e;
 
 	h->why.text[0] = '\0';
-	e = answer(h, s, &a);
+	e = host_read_enrolment(h);
 	if (!failed(e)) {
-		e = reply_ok(a, out);
-	} else {
+		e = answer(h, s, &a);
 		/* Which other instances there are is for root. */
 		if (e.code == E_AUTH_UNKNOWN || e.code == E_LOCAL_NOT_FOUND)
 			why = "the instance has ended";
-		e = reply_failed(e, why[0] != '\0' ? why : err_text(e), out);
 	}
+	e = failed(e) ? reply_failed(e, why[0] != '\0' ? why : err_text(e), out) : reply_ok(a, out);
 	if (failed(e))
 		buf_clear(out);
 }
@@ -122,8 +121,7 @@ static void decide(struct host *h, struct outcome *ret)
 	struct err e;
 
 	h->why.text[0] = '\0';
-	e = attest(h, &options, &reply);
-	if (failed(e)) {
+	if (failed(e = host_read_enrolment(h)) || failed(e = attest(h, &options, &reply))) {
 		ret->kind = exit_for(e) == EXIT_REJECTED ? OUTCOME_REFUSED : OUTCOME_UNDECIDED;
 		(void)snprintf(ret->text, sizeof(ret->text), "%s",
 			       h->why.text[0] != '\0' ? h->why.text : err_text(e));

@@ -159,6 +159,21 @@ answer = json.loads(os.read(r, 65536))
 """)["answer"]["instance"], a.instance, "orphan")
 
 
+def test_enrolment_that_is_replaced(lab):
+	"""The daemon goes by what is enrolled now, not by what was when it started."""
+	path = os.path.join(lab.h.state, "enrolment.json")
+	was = L.read_text(path)
+	with Agent(lab.h) as a:
+		with open(path, "w") as f:
+			json.dump(dict(json.loads(was), issuer="https://another.example"), f)
+		try:
+			equal(a.ok("identity")["issuer"], "https://another.example", "issuer")
+		finally:
+			with open(path, "w") as f:
+				f.write(was)
+		equal(a.ok("identity")["issuer"], lab.issuer, "issuer")
+
+
 def test_two_agents_are_two(lab):
 	"""Side by side under one uid: each has its own key, and a token of the one is nothing with the other's proof."""
 	with Agent(lab.h) as a, Agent(lab.h) as b:
