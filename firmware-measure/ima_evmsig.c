@@ -126,7 +126,7 @@ struct err ima_evmsig_check(const struct ima_entry *ent, size_t n, const struct 
 			    size_t *ret_key)
 {
 	struct ima_signature s;
-	struct bytes ima;
+	struct bytes ima = BYTES_NONE;
 	struct err e;
 
 	*ret_key = n;
