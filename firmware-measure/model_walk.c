@@ -155,7 +155,7 @@ static struct err visit_entry(struct walk *w, int dir_fd, const char *name, unsi
 		return w->each(w->ctx, w->path, NULL, &id, w->reterr);
 	}
 	if (S_ISLNK(st.st_mode))
-		return visit_link(w, dir_fd, name, depth);
+		return visit_link(w, dir_fd, name, w->root->only[0] != '\0' ? 0 : depth);
 	if (!S_ISDIR(st.st_mode))
 		return wrong_kind(w, st.st_mode, "");
 	if (depth == LIMIT_MODEL_DEPTH) {
@@ -216,7 +216,7 @@ struct err model_walk(const struct model_root *root, model_each *each, void *ctx
 	return visit_folder(&w, fd, 0);
 }
 
-/* The folder around a file and its base name. */
+/* The folder around a file, or around a link in a revision of a cache, and its base name. */
 static struct err open_around(char *path, struct model_root *ret, struct reason *reterr)
 {
 	char *slash = strrchr(path, '/');
@@ -265,14 +265,13 @@ struct err model_root_open(const char *path, struct model_root *ret, struct reas
 
 	if (failed(e = filehash_trim(path, trimmed, reterr)))
 		return e;
-	if (lstat(trimmed, &st) == 0 && S_ISREG(st.st_mode))
+	if (lstat(trimmed, &st) == 0 && (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)))
 		e = open_around(trimmed, &r, reterr);
 	else
 		e = filehash_open_folder(AT_FDCWD, trimmed, &r.fd, reterr);
 	if (failed(e))
 		return e;
-	if (r.only[0] == '\0')
-		r.blobs_fd = open_blobs(r.fd);
+	r.blobs_fd = open_blobs(r.fd);
 	*ret = r;
 	r = (struct model_root)MODEL_ROOT_INIT;
 	return ERR(E_OK);

@@ -37,7 +37,7 @@ static inline void model_root_done(struct model_root *r)
 /*
  * Opens a folder or the folder around a file. Trailing slashes do not count,
  * so that "link/" does not follow a link. The last component is no symbolic
- * link. E_LOCAL_NOT_FOUND, E_LOCAL_PERMISSION, E_LOCAL_IO, E_PEER_UNSUPPORTED.
+ * link, which model_walk() refuses, but for a link of a cache. E_LOCAL_NOT_FOUND, E_LOCAL_PERMISSION, E_LOCAL_IO, E_PEER_UNSUPPORTED.
  */
 must_check struct err model_root_open(const char *path, struct model_root *ret, struct reason *reterr);
 

@@ -266,7 +266,7 @@ static void fill_cache(void)
 /* The same digest as of a folder with the same files. */
 static void hugging_face_cache(void **state)
 {
-	cleanup_model_report struct model_report m = { 0 };
+	cleanup_model_report struct model_report m = { 0 }, file = { 0 }, linked = { 0 };
 
 	(void)state;
 	fill_cache();
@@ -277,6 +277,11 @@ static void hugging_face_cache(void **state)
 	assert_int_equal(chdir(folder), 0);
 	assert_ok(model_measure(REVISION, NULL, &m, NULL));
 	assert_int_equal(m.n_links, 5);
+	put_text("a.txt", "two");
+	assert_ok(model_measure("a.txt", NULL, &file, NULL));
+	assert_ok(model_measure(REVISION "/a.txt", NULL, &linked, NULL));
+	assert_memory_equal(linked.digests.manifest, file.digests.manifest, 32);
+	expect_failure(REVISION "/a/x", E_PEER_UNSUPPORTED, "x is a symbolic link");
 	expect_failure("hub", E_PEER_UNSUPPORTED, "is a symbolic link");
 	expect_failure("hub/snapshots", E_PEER_UNSUPPORTED, "is a symbolic link");
 }
