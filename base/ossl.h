@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every user of OpenSSL in base shares: owners and the translation of
- * failures. Not for other folders.
+ * What users of OpenSSL share: owners and the translation of failures. For
+ * base, and for what firmware-measure reads of signatures.
  */
 #ifndef ASSAY_BASE_OSSL_H
 #define ASSAY_BASE_OSSL_H

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "firmware-measure/ima_sign_impl.h"
 
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "base/ossl.h"
 #include "base/rd.h"
 
 #define TYPE_CONTENTS 3
@@ -81,12 +81,6 @@ static struct err id_of(struct bytes data, uint8_t ret[IMA_KEY_ID_SIZE])
 	return bytes_copy_exact(end, ret, IMA_KEY_ID_SIZE);
 }
 
-static struct err crypto_failed(enum err_code code)
-{
-	ERR_clear_error();
-	return ERR(code);
-}
-
 struct err ima_key_id(const struct key *k, uint8_t ret[IMA_KEY_ID_SIZE])
 {
 	struct digest d;
@@ -95,7 +89,7 @@ struct err ima_key_id(const struct key *k, uint8_t ret[IMA_KEY_ID_SIZE])
 	int n = i2d_PublicKey(key_evp(k), &der);
 
 	if (n <= 0)
-		return crypto_failed(E_LOCAL_CRYPTO);
+		return ossl_failed(E_LOCAL_CRYPTO);
 	e = digest_one(DIGEST_SHA1, BYTES(der, (size_t)n), &d);
 	OPENSSL_free(der);
 	return failed(e) ? e : id_of(digest_bytes(&d), ret);
@@ -107,7 +101,7 @@ static struct err x509_of(struct bytes der, X509 **ret)
 	X509 *x = d2i_X509(NULL, &p, (long)der.n); /* at most LIMIT_CERT bytes: cert_from_der() has read them */
 
 	if (x == NULL)
-		return crypto_failed(E_PEER_SYNTAX);
+		return ossl_failed(E_PEER_SYNTAX);
 	*ret = x;
 	return ERR(E_OK);
 }
@@ -232,18 +226,20 @@ static bool strong(X509 *x)
 	return X509_get_signature_info(x, NULL, NULL, &bits, NULL) == 1 && bits >= 112;
 }
 
-/* Signature, names, and that ca may sign at all. */
-static bool issued_by(X509 *x, const struct cert *ca)
+/* Signature, names, and that ca may sign at all. That memory ran out is no answer. */
+static struct err issued_by(X509 *x, const struct cert *ca, bool *ret)
 {
 	cleanup_x509 X509 *issuer = NULL;
 	cleanup_key struct key *k = NULL;
-	bool ok;
+	struct err e;
 
-	if (!cert_is_ca(ca) || failed(cert_key(ca, &k)) || failed(x509_of(cert_der(ca), &issuer)))
-		return false;
-	ok = strong(x) && X509_check_issued(issuer, x) == X509_V_OK && X509_verify(x, key_evp(k)) == 1;
-	ERR_clear_error();
-	return ok;
+	*ret = false;
+	if (!cert_is_ca(ca))
+		return ERR(E_OK);
+	if (failed(e = cert_key(ca, &k)) || failed(e = x509_of(cert_der(ca), &issuer)))
+		return ima_sign_local(e) ? e : ERR(E_OK);
+	*ret = strong(x) && X509_check_issued(issuer, x) == X509_V_OK && X509_verify(x, key_evp(k)) == 1;
+	return ossl_failed(E_OK);
 }
 
 static bool in_dates(const X509 *x, int64_t now_s)
@@ -261,8 +257,8 @@ struct err ima_key_learn(const struct ima_entry *ent, size_t n, const struct cer
 	cleanup_key struct key *k = NULL;
 	cleanup_x509 X509 *x = NULL;
 	uint8_t id[IMA_KEY_ID_SIZE];
+	bool issued = false;
 	struct err e;
-	size_t i = 0;
 
 	if (ent->state != IMA_ENTRY_DECODED || ent->field[IMA_FIELD_BUF].n == 0) {
 		reason_set(reterr, "expected an entry with a certificate as its buffer");
@@ -273,9 +269,10 @@ struct err ima_key_learn(const struct ima_entry *ent, size_t n, const struct cer
 		reason_set(reterr, "the buffer is not a certificate with a usable key");
 		return e;
 	}
-	while (i < n && !issued_by(x, cas[i]))
-		i++;
-	if (i == n) {
+	for (size_t i = 0; i < n && !issued; i++)
+		if (failed(e = issued_by(x, cas[i], &issued)))
+			return e;
+	if (!issued) {
 		reason_set(reterr, "the key's certificate is not signed by a CA of the policy");
 		return ERR(E_AUTH_CERTIFICATE);
 	}

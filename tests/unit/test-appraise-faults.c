@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/support/fault.h"
+#include "tests/support/lab_boot.h"
 #include "tests/support/lab_check.h"
 #include "verifier/appraise/enrolment.h"
 
@@ -91,6 +92,25 @@ static void test_V1_incremental(void **state)
 	(void)lab_start(l, "agt", "image", "model");
 	lab_challenge(l);
 	lab_evidence(l, NULL);
+	every_fault(l);
+}
+
+/* The firmware log and systemd's, then systemd's alone. */
+static void test_V1_measured_boot(void **state)
+{
+	cleanup_lab struct lab *l = lab_new(SOFTTPM_AK_P256);
+
+	(void)state;
+	lab_boot_measure(l);
+	lab_boot_approve(l);
+	lab_challenge(l);
+	lab_evidence(l, NULL);
+	every_fault(l);
+	lab_must_pass(l);
+	lab_phase(l, "sysinit");
+	lab_challenge(l);
+	lab_evidence(l, NULL);
+	assert_false(l->challenge.firmware_log);
 	every_fault(l);
 }
 
@@ -258,7 +278,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_V1_whole_evidence),   cmocka_unit_test(test_V1_incremental),
-		cmocka_unit_test(test_V1_refused_evidence), cmocka_unit_test(test_V1_documents),
+		cmocka_unit_test(test_V1_measured_boot), cmocka_unit_test(test_V1_refused_evidence),
+		cmocka_unit_test(test_V1_documents),
 		cmocka_unit_test(test_V1_reference),        cmocka_unit_test(test_V1_record_and_state),
 		cmocka_unit_test(test_V1_activation),
 	};

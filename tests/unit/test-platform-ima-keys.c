@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "firmware-measure/ima_replay.h"
+#include "tests/support/fault.h"
 #include "tests/support/ima_list.h"
 #include "tests/support/lab_check.h"
 #include "ima-sign-vectors.h"
@@ -390,6 +391,43 @@ static void test_I7_no_evm_by_learned_keys(void **state)
 	assert_string_equal(j.failure[0].id, "I6");
 }
 
+/* V1: each allocation fails in turn: an error, or what comes of it without one, and never another judgement. */
+static void test_V1_memory(void **state)
+{
+	json_t *p = doc_predicate(DOCUMENT_PLATFORM), *ima = signer_rules(spki), *cas = rules("{}");
+	cleanup_document struct document *d = NULL;
+	struct ima_input in = { .bank = DIGEST_SHA256, .now_s = LAB_NOW };
+	cleanup_ima_list struct ima_list l;
+
+	(void)state;
+	assert_int_equal(json_object_update(ima, cas), 0);
+	json_decref(cas);
+	assert_int_equal(json_object_set_new(p, "ima", ima), 0);
+	d = doc_make(p);
+	in.profile = &d->profile;
+	ima_list_init(&l);
+	add_key(&l, ".ima", cert_der(good), "ima-buf");
+	add_file(&l, "contents", good, file_key);
+	add_vector(&l, false);
+	add_vector(&l, true);
+	for (long k = 0, n = 1; n > k; k++) {
+		cleanup_platform_ima_state struct platform_ima_state s = { 0 };
+		cleanup_imalog struct imalog log;
+		struct ima_entry ent;
+		struct err e = ERR(E_OK);
+		bool more = false;
+
+		imalog_init(&log, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
+		assert_ok(imalog_feed(&log, buf_bytes(&l.binary)));
+		fault_begin(k);
+		while (!failed(e) && !failed(e = imalog_next(&log, &ent, &more, NULL)) && !more)
+			e = platform_ima_add(&in, &ent, &s);
+		n = fault_end();
+		if (failed(e) ? e.code < E_LOCAL_MEMORY || e.code >= E_BUG : s.n_failed > 0)
+			fail_msg("allocation %ld: %s, %s", k, err_name(e), s.failure[0].seen);
+	}
+}
+
 /* ---- The same through evidence: the state of a boot holds its keys. */
 
 /* The kernel measures these entries. */
@@ -483,8 +521,10 @@ int main(void)
 		cmocka_unit_test(test_I7_ca_that_is_none),
 		cmocka_unit_test(test_I6_other_signatures),
 		cmocka_unit_test(test_I7_no_evm_by_learned_keys),
+		cmocka_unit_test(test_V1_memory),
 		cmocka_unit_test(test_I7_key_of_an_earlier_boot),
 	};
 
+	fault_init();
 	return cmocka_run_group_tests_name("platform-ima-keys", tests, set_up, tear_down);
 }

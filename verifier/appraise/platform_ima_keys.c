@@ -24,15 +24,19 @@ bool platform_ima_tells_key(const struct ima_entry *ent)
 }
 
 /* No hash covers the template's name: that the digest is the buffer's tells a buffer from a signature called one. */
-static bool is_its_digest(const struct ima_entry *ent)
+static struct err check_digest(const struct ima_entry *ent, struct reason *why)
 {
 	const struct ima_digest *d = &ent->digest;
-	struct digest own;
+	struct digest own = { 0 };
+	struct err e;
 
-	if (d->kind != IMA_DIGEST_FILE || d->alg >= N_DIGESTS ||
-	    failed(digest_one(d->alg, ent->field[IMA_FIELD_BUF], &own)))
-		return false;
-	return bytes_eq(digest_bytes(&own), d->value);
+	if (d->kind == IMA_DIGEST_FILE && d->alg < N_DIGESTS &&
+	    failed(e = digest_one(d->alg, ent->field[IMA_FIELD_BUF], &own)))
+		return e;
+	if (own.n > 0 && bytes_eq(digest_bytes(&own), d->value))
+		return ERR(E_OK);
+	reason_set(why, "the entry's digest is not that of its buffer");
+	return ERR(E_PEER_DIGEST);
 }
 
 static struct err add(struct platform_ima_state *s, struct key *k, const uint8_t id[IMA_KEY_ID_SIZE],
@@ -68,11 +72,8 @@ struct err platform_ima_learn(const struct ima_input *in, const struct ima_entry
 	struct key *k = NULL;
 	struct err e;
 
-	if (!is_its_digest(ent)) {
-		reason_set(why, "the entry's digest is not that of its buffer");
-		return ERR(E_PEER_DIGEST);
-	}
-	if (failed(e = ima_key_learn(ent, m->n_signer_cas, (const struct cert *const *)m->signer_cas, in->now_s, &k, id,
+	if (failed(e = check_digest(ent, why)) ||
+	    failed(e = ima_key_learn(ent, m->n_signer_cas, (const struct cert *const *)m->signer_cas, in->now_s, &k, id,
 				     why)))
 		return e;
 	return add(s, k, id, why);
