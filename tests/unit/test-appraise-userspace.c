@@ -154,6 +154,7 @@ static void test_another_boot(void **state)
 	(void)state;
 	pass(l, true, 26, 2);
 	assert_false(failed(softtpm_reset(l->tpm)));
+	buf_clear(&l->firmware_log); /* lab_boot_measure() makes it anew, and extends as it says */
 	lab_boot(l);
 	lab_boot_measure(l);
 	pass(l, true, 26, 2);

@@ -430,33 +430,13 @@ static void test_V1_memory(void **state)
 
 /* ---- The same through evidence: the state of a boot holds its keys. */
 
-/* The kernel measures these entries. */
-static void measure(struct lab *l, const struct ima_list *list)
-{
-	cleanup_imalog struct imalog log;
-	struct ima_entry ent;
-	bool more = false;
-	struct digest d;
-
-	imalog_init(&log, IMALOG_BINARY, IMALOG_LITTLE_ENDIAN);
-	assert_ok(imalog_feed(&log, buf_bytes(&list->binary)));
-	for (;;) {
-		assert_ok(imalog_next(&log, &ent, &more, NULL));
-		if (more)
-			break;
-		assert_ok(digest_one(DIGEST_SHA256, ent.hashed, &d));
-		assert_ok(softtpm_extend(l->tpm, DIGEST_SHA256, IMA_PCR, digest_bytes(&d)));
-	}
-	assert_ok(buf_add(&l->ima, buf_bytes(&list->binary)));
-}
-
 static void measure_key(struct lab *l)
 {
 	cleanup_ima_list struct ima_list list;
 
 	ima_list_init(&list);
 	add_key(&list, ".ima", cert_der(good), "ima-buf");
-	measure(l, &list);
+	lab_ima(l, buf_bytes(&list.binary));
 }
 
 static void measure_file(struct lab *l, const char *contents)
@@ -465,7 +445,7 @@ static void measure_file(struct lab *l, const char *contents)
 
 	ima_list_init(&list);
 	add_file(&list, contents, good, file_key);
-	measure(l, &list);
+	lab_ima(l, buf_bytes(&list.binary));
 }
 
 static void store_and_read(struct lab *l)
