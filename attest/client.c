@@ -139,8 +139,8 @@ static struct err oauth_refused(struct client *c, const struct https_reply *r, c
 	return r->status >= 500 ? ERR(E_LOCAL_NETWORK) : ERR(E_AUTH_REFUSED);
 }
 
-struct err client_token(struct client *c, struct bytes form, const char *proof, bool *ret_nonce_wanted,
-			char nonce[CLIENT_NONCE_MAX], json_t **ret)
+struct err client_oauth(struct client *c, const char *path, struct bytes form, const char *proof,
+			bool *ret_nonce_wanted, char nonce[CLIENT_NONCE_MAX], json_t **ret)
 {
 	cleanup_https_reply struct https_reply r = { .body = BUF_INIT(0) };
 	cleanup_buf struct buf header = BUF_INIT(LIMIT_TOKEN + 16);
@@ -150,7 +150,7 @@ struct err client_token(struct client *c, struct bytes form, const char *proof, 
 
 	*ret_nonce_wanted = false;
 	if (failed(e = buf_addf(&header, "DPoP: %s", proof)) || failed(e = buf_cstr(&header, &line)) ||
-	    failed(e = https_post(c->https, "/v1/token", FORM, form, 1, &line, &r, c->why)))
+	    failed(e = https_post(c->https, path, FORM, form, 1, &line, &r, c->why)))
 		return e;
 	if (strcmp(r.content_type, JSON) != 0)
 		return r.status == 200 ? ERR(E_PEER_MEDIA_TYPE) : refused(c, &r);

@@ -31,13 +31,13 @@ must_check struct err client_challenge(struct client *c, const struct challenge_
 must_check struct err client_attest(struct client *c, struct bytes evidence, struct attest_reply *ret);
 
 /*
- * POST /v1/token. *ret_nonce_wanted, with the nonce in nonce[160], where the
+ * POST of a form with a DPoP proof to path, "/v1/token" or "/v1/revoke". *ret_nonce_wanted, with the nonce in nonce[160], where the
  * verifier asks for a proof with its nonce; *ret is then NULL. Otherwise *ret is the
  * whole answer, which the caller owns.
  */
 #define CLIENT_NONCE_MAX 160
-must_check struct err client_token(struct client *c, struct bytes form, const char *proof, bool *ret_nonce_wanted,
-				   char nonce[CLIENT_NONCE_MAX], json_t **ret);
+must_check struct err client_oauth(struct client *c, const char *path, struct bytes form, const char *proof,
+				   bool *ret_nonce_wanted, char nonce[CLIENT_NONCE_MAX], json_t **ret);
 
 /* application/x-www-form-urlencoded: "&name=value", the '&' only behind something. Appended. */
 must_check struct err form_add(struct buf *form, const char *name, const char *value);

@@ -12,6 +12,7 @@ static const struct verb verbs[] = {
 	{ "identity", NULL, "", "ask the daemon which instance the caller is part of", verb_identity },
 	{ "token", NULL, "", "get an access token for an instance", verb_token },
 	{ "proof", NULL, "", "print a DPoP proof by an instance's key", verb_proof },
+	{ "revoke", NULL, "", "give an access token of an instance back before its end", verb_revoke },
 	{ "status", NULL, "", "show enrolment, boot, workload log and instances", verb_status },
 };
 

@@ -18,9 +18,15 @@ struct token_want {
 /*
  * Asks the pinned verifier: one visit to the TPM for each of the two proofs (the first learns the verifier's nonce).
  * *ret: the whole answer, which the caller owns: {"access_token","token_type","expires_in","scope"}.
- * E_AUTH_UNKNOWN: no such instance here; errors of client_token().
+ * E_AUTH_UNKNOWN: no such instance here; errors of client_oauth().
  */
 must_check struct err token_get(struct host *h, const struct token_want *a, const uint8_t id[INSTANCE_ID_LEN],
 				json_t **ret);
+
+/*
+ * Gives a token back before its end (RFC 7009), with a proof by the key that it is bound to. The verifier's answer is the
+ * same for a token that is unknown, or of another key: it tells nothing, and nothing has happened then.
+ */
+must_check struct err token_revoke(struct host *h, const char *token, const uint8_t id[INSTANCE_ID_LEN]);
 
 #endif

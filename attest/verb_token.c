@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* token and proof: what an instance's key in the TPM is for. */
+/* token, proof, revoke: what an instance's key in the TPM is for. */
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
@@ -252,4 +252,55 @@ int verb_proof(void *ctx, int argc, char **argv)
 		return ask_proof(app, &d);
 	d.instance = id;
 	return make_proof(app, &d);
+}
+
+static int ask_revoke(const struct app *app, const char *token)
+{
+	cleanup_request struct request q = { .kind = REQUEST_REVOKE, .token = token };
+	cleanup_json json_t *answer = NULL;
+	struct reason why = { "" };
+	struct err e = ask(conf_socket(&app->flags), &q, ASK_TIMEOUT_S, NULL, &answer, &why);
+
+	return failed(e) ? app_failed(app, e, &why) : EXIT_ACCEPTED;
+}
+
+static int make_revoke(const struct app *app, const char *token, const uint8_t id[INSTANCE_ID_LEN])
+{
+	cleanup_conf struct conf conf = { 0 };
+	cleanup_host struct host host = HOST_INIT;
+	int status = app_open_enrolled(app, &conf, &host);
+	struct err e;
+
+	if (status >= 0)
+		return status;
+	e = token_revoke(&host, token, id);
+	return failed(e) ? app_failed(app, e, &host.why) : EXIT_ACCEPTED;
+}
+
+int verb_revoke(void *ctx, int argc, char **argv)
+{
+	const char *instance = NULL, *token_file = NULL, *text;
+	const struct opt opts[] = {
+		{ "instance", OPT_STRING, &instance, "ID", "whose token it is; for root", 0 },
+		{ "token-file", OPT_STRING, &token_file, "FILE", "the access token", 0 },
+	};
+	cleanup_buf struct buf token = BUF_INIT(LIMIT_TOKEN);
+	const struct app *app = ctx;
+	struct reason why = { "" };
+	uint8_t id[INSTANCE_ID_LEN];
+	int n_pos, status;
+	char **pos;
+	struct err e;
+
+	status = verb_options(app->program, app_verb(app, "revoke"), argc, argv, opts, array_len(opts), 0, 0, &pos,
+			      &n_pos);
+	if (status >= 0)
+		return status;
+	if (token_file == NULL)
+		return usage_error(app->program, "revoke needs --token-file");
+	if (instance != NULL && failed(instance_id_parse(instance, id)))
+		return usage_error(app->program, "--instance: not 32 lower-case hex digits");
+	if (failed(e = read_token(token_file, &token, &text, &why)))
+		return app_failed(app, e, &why);
+	return instance == NULL ? ask_revoke(app, text) : make_revoke(app, text, id);
 }

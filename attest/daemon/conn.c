@@ -163,6 +163,7 @@ static struct err check_role(const struct conn *c, struct reason *reterr)
 {
 	static const enum caller_role role[] = {
 		[REQUEST_IDENTITY] = CALLER_AGENT, [REQUEST_TOKEN] = CALLER_AGENT, [REQUEST_PROOF] = CALLER_AGENT,
+		[REQUEST_REVOKE] = CALLER_AGENT,
 		[REQUEST_WATCH] = CALLER_RUN,      [REQUEST_STATUS] = CALLER_ROOT,
 	};
 

@@ -8,7 +8,7 @@
 
 static const char *const names[] = {
 	[REQUEST_IDENTITY] = "identity", [REQUEST_TOKEN] = "token",   [REQUEST_PROOF] = "proof",
-	[REQUEST_WATCH] = "watch",       [REQUEST_STATUS] = "status",
+	[REQUEST_REVOKE] = "revoke",     [REQUEST_WATCH] = "watch",   [REQUEST_STATUS] = "status",
 };
 
 const char *request_name(enum request_kind kind)
@@ -77,6 +77,8 @@ static struct err read_members(struct request *r, struct reason *reterr)
 		return e;
 	if (r->kind == REQUEST_PROOF && failed(e = read_proof(&o, r)))
 		return e;
+	if (r->kind == REQUEST_REVOKE && failed(e = jobj_str(&o, "token", LIMIT_TOKEN, &r->token)))
+		return e;
 	return jobj_end(&o);
 }
 
@@ -124,6 +126,8 @@ struct err request_write(const struct request *r, struct buf *ret)
 	if (r->kind == REQUEST_TOKEN && failed(e = put_token(o, &r->want)))
 		return e;
 	if (r->kind == REQUEST_PROOF && failed(e = put_proof(o, r)))
+		return e;
+	if (r->kind == REQUEST_REVOKE && failed(e = json_put_str(o, "token", r->token)))
 		return e;
 	return json_write(o, ret);
 }

@@ -7,6 +7,7 @@
  *   caller  {"nonce", "request": "identity"}
  *           {"nonce", "request": "token", "scope", "resource", "task", "expected_s"}
  *           {"nonce", "request": "proof", "method", "url", "token"?, "dpop_nonce"?}
+ *           {"nonce", "request": "revoke", "token"}
  *           {"nonce", "request": "watch"}      from `run`
  *           {"nonce", "request": "status"}     from root
  *   daemon  {"outcome": "ok", "answer": {...}}
@@ -28,13 +29,13 @@
 #define REQUEST_METHOD_MAX 32
 #define REQUEST_TEXT_MAX 1024   /* scope, dpop_nonce */
 
-enum request_kind { REQUEST_IDENTITY, REQUEST_TOKEN, REQUEST_PROOF, REQUEST_WATCH, REQUEST_STATUS };
+enum request_kind { REQUEST_IDENTITY, REQUEST_TOKEN, REQUEST_PROOF, REQUEST_REVOKE, REQUEST_WATCH, REQUEST_STATUS };
 
 struct request {
 	enum request_kind kind;
 	uint8_t nonce[REQUEST_NONCE_LEN];
 	struct token_want want;                      /* token */
-	const char *method, *url, *token, *dpop_nonce; /* proof; the last two may be NULL */
+	const char *method, *url, *token, *dpop_nonce; /* proof; the last two may be NULL. token: revoke */
 	json_t *json;                                /* owner of what was parsed */
 };
 void request_done(struct request *r);

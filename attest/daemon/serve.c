@@ -60,6 +60,13 @@ static struct err proof(struct host *h, const struct served *s, json_t **ret)
 	return ERR(E_OK);
 }
 
+static struct err give_back(struct host *h, const struct served *s, json_t **ret)
+{
+	struct err e = token_revoke(h, s->request->token, s->instance);
+
+	return failed(e) ? e : json_new_object(ret);
+}
+
 static struct err answer(struct host *h, const struct served *s, json_t **ret)
 {
 	switch (s->request->kind) {
@@ -69,6 +76,8 @@ static struct err answer(struct host *h, const struct served *s, json_t **ret)
 		return token_get(h, &s->request->want, s->instance, ret);
 	case REQUEST_PROOF:
 		return proof(h, s, ret);
+	case REQUEST_REVOKE:
+		return give_back(h, s, ret);
 	case REQUEST_WATCH:
 	case REQUEST_STATUS:
 		break;

@@ -61,6 +61,30 @@ def test_agent_gets_token_and_proof_without_the_tpm(lab):
 		check(p["status"] != 0 and not p["stdout"], "an agent goes past the daemon: %r" % p)
 
 
+def test_task_ended_and_token_given_back(lab):
+	"""By the agent, through the daemon, and by root; only its own, and other tasks go on."""
+	path = "/dev/shm/assay-e2e-back-%d" % os.getpid()
+	with Agent(lab.h) as a, Agent(lab.h) as b:
+		t, by_root, stays = a.token(task="t-1"), a.token(task="t-2"), a.token(task="t-3")
+		with open(path, "w") as f:
+			f.write(t + "\n")
+		os.chmod(path, 0o644)
+		try:
+			equal(b.cli("revoke", "--token-file", path)["status"], 0, "revocation by another instance")
+			equal(active(lab, a, t).get("active"), True, "token that another instance gave back")
+			p = a.cli("revoke", "--token-file", path)
+			equal(p["status"], 0, "revocation: %r" % p)
+			equal(active(lab, a, t), {"active": False}, "token that was given back")
+			with open(path, "w") as f:
+				f.write(by_root)
+			lab.h.cmd("revoke", "--instance", a.instance, "--token-file", path)
+			equal(active(lab, a, by_root), {"active": False}, "token that root gave back")
+			lab.h.cmd("revoke", "--instance", a.instance, status=2)
+		finally:
+			os.unlink(path)
+		equal(active(lab, a, stays).get("active"), True, "token of another task")
+
+
 def keep_token(lab, agent, task, expected):
 	"""A program of the agent's that keeps a token in a file; the path."""
 	path = "/dev/shm/assay-e2e-%d-%s" % (os.getpid(), task)

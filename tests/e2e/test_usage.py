@@ -16,7 +16,7 @@ import wire
 from lab import check, equal
 from tpm import Tpm
 
-VERBS = ("enrol", "enroll", "run", "attest", "daemon", "identity", "token", "proof", "status")
+VERBS = ("enrol", "enroll", "run", "attest", "daemon", "identity", "token", "proof", "revoke", "status")
 CTL_VERBS = ("key", "approve", "withdraw", "documents", "trust", "hosts", "agents", "credentials", "explain", "revoke",
 	     "client", "verify-quote")
 NOBODY = 65534

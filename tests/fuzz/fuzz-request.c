@@ -22,7 +22,8 @@ static void check_members(const struct request *r)
 	fuzz_must(r->kind <= REQUEST_STATUS);
 	fuzz_must((r->want.scope != NULL) == token && (r->want.resource != NULL) == token);
 	fuzz_must((r->method != NULL) == proof && (r->url != NULL) == proof);
-	fuzz_must(proof || (r->token == NULL && r->dpop_nonce == NULL));
+	fuzz_must(proof || r->dpop_nonce == NULL);
+	fuzz_must(proof || (r->token != NULL) == (r->kind == REQUEST_REVOKE));
 	if (token)
 		fuzz_must(id_valid(bytes_str(r->want.task)) && r->want.expected_s > 0 &&
 			  r->want.expected_s <= TOKEN_EXPECTED_MAX_S);
