@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "firmware-measure/oms_measure.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -16,9 +17,17 @@ void oms_trusted_done(struct oms_trusted *t)
 	*t = (struct oms_trusted){ 0 };
 }
 
+/*
+ * Links are followed: CAs of a system and bundles in a cache of a hub are links,
+ * and what is read here is whatever the caller named.
+ */
 static struct err read_named(const char *path, struct buf *ret, struct reason *reterr)
 {
-	struct err e = file_read(AT_FDCWD, path, ret);
+	cleanup_free char *real = realpath(path, NULL);
+	struct err e = ERR(errno == EACCES ? E_LOCAL_PERMISSION : E_LOCAL_NOT_FOUND);
+
+	if (real != NULL)
+		e = file_read(AT_FDCWD, real, ret);
 
 	if (failed(e))
 		reason_set(reterr, "%s: %s", log_quote(bytes_str(path)), err_text(e));

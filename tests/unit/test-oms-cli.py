@@ -334,6 +334,12 @@ def usage(w):
 	for path in ("", "/etc", "..", "../x", "a/../b", "a/.."):
 		w.check("usage: ignore %r" % path, 2, *b, *k, "--ignore", path, m)
 	w.check("names with dots are paths", 0, *b, *k, "--ignore", "..a", "--ignore", "a..", "--ignore", "a/..b", m)
+	os.symlink("signer.pub", w.path("link.pub"))
+	os.symlink("b.sig", w.path("link.sig"))
+	w.check("key and bundle by links", 0, "--verify", w.path("link.sig"), "--key", w.path("link.pub"), m)
+	os.symlink("nowhere", w.path("link.none"))
+	w.check("key by a link that leads nowhere", 3, *b, "--key", w.path("link.none"), m)
+	w.check("folder in place of a key", 3, *b, "--key", m, m)
 	w.check("bundle that is not there", 3, "--verify", w.path("none"), *k, m)
 	w.check("key that is not there", 3, *b, "--key", w.path("none"), m)
 	w.check("model that is not there", 3, *b, *k, w.path("none"))
@@ -394,6 +400,12 @@ def signing(w):
 	w.check("sign: a revision in a Hugging Face cache", 0, "--sign", w.key.path, "--out", out, w.path("m", "snapshots", "r"))
 	how = O.read_payload(json.load(open(out)))["predicate"]["serialization"]
 	w.true("sign: links were followed", how["allow_symlinks"] is True, how)
+	os.rename(out, w.path("m", "blobs", "b" * 40))
+	os.symlink("../../blobs/" + "b" * 40, w.path("m", "snapshots", "r", "model.sig"))
+	w.check("sign: bundle as a link of a cache", 0, "--verify", w.path("m", "snapshots", "r", "model.sig"), "--key", w.key.pub,
+		w.path("m", "snapshots", "r"))
+	os.unlink(w.path("m", "snapshots", "r", "model.sig"))
+	os.rename(w.path("m", "blobs", "b" * 40), out)
 	w.check("sign: links of a cache, verified", 0, "--verify", out, "--key", w.key.pub, w.path("m", "snapshots", "r"))
 	with open(w.path("m", "blobs", "a" * 40), "w") as f:
 		f.write("x")
