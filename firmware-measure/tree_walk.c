@@ -381,6 +381,7 @@ static struct err walk_again(const struct walk *first, int root_fd)
 		if (c != 0 || !file_id_equal(&first->seen[a->seq].id, &w.seen[b->seq].id))
 			return changed(c > 0 ? b->path : a->path, first->reterr);
 	}
+	/* A clock that is coarse may hide it in the folder's times. */
 	if (n != tree.n)
 		return changed(n > tree.n ? first->tree->v[tree.n]->path : tree.v[n]->path, first->reterr);
 	return ERR(E_OK);

@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "firmware-measure/layer.h"
+#include "firmware-measure/layer_stream.h"
 
 static void gzip(struct bytes in, struct buf *ret)
 {
@@ -413,6 +414,42 @@ static void budget_of_names(void **state)
 	}
 }
 
+/* What a layer may become, whatever its ratio. */
+static void W4_size_of_a_layer(void **state)
+{
+	static uint8_t buffer[JOB_BUFFER_LEN];
+	const struct job_kit kit = { .buffer = buffer };
+	cleanup_buf struct buf b = BUF_INIT(MIB), z = BUF_INIT(MIB);
+
+	(void)state;
+	TAR_PUT(&b, .name = "a", .content = "1");
+	tar_put_end(&b);
+	gzip(buf_bytes(&b), &z);
+	for (unsigned i = 0; i < 4; i++) {
+		const struct buf *in = i % 2 == 0 ? &b : &z;
+		const uint64_t max = i < 2 ? b.n : b.n - 1;
+		cleanup_fd int fd = memfd_create("layer", MFD_CLOEXEC);
+		struct pile_budget budget = { 10, MIB };
+		cleanup_tree struct tree t = { .pile = { .budget = &budget } };
+		cleanup_layer_stream struct layer_stream *s = NULL;
+		const struct span span = { .fd = fd, .size = in->n, .name = "layer" };
+		cleanup_hasher struct hasher *h = NULL;
+		struct tar_source source;
+		struct reason why = { "" };
+
+		assert_ok(hasher_new(DIGEST_SHA256, &h));
+		assert_ok(fd_write_all(fd, buf_bytes(in)));
+		assert_ok(layer_stream_new(i % 2 == 0 ? LAYER_TAR : LAYER_GZIP, &span, &kit, max, NULL, &s));
+		source = layer_stream_source(s);
+		if (i < 2) {
+			assert_ok(layer_read(&source, h, false, &t, &why));
+			continue;
+		}
+		assert_err(layer_read(&source, h, false, &t, &why), E_LIMIT_SIZE);
+		assert_non_null(strstr(why.text, "layer becomes larger than 2047 bytes"));
+	}
+}
+
 static void failing_allocations(void **state)
 {
 	cleanup_buf struct buf b = BUF_INIT(MIB), z = BUF_INIT(MIB);
@@ -457,6 +494,7 @@ int main(void)
 		TEST(W4_diff_ids),
 		TEST(W4_broken_compression),
 		TEST(W4_bombs),
+		TEST(W4_size_of_a_layer),
 		TEST(W4_broken_layer_is_named_by_its_digest),
 		TEST(W4_extra_blobs),
 		TEST(budget_of_names),
