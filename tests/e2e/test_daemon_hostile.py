@@ -270,6 +270,7 @@ def test_rubbish(lab):
 
 
 def test_one_request_per_connection(lab):
+	"""The second is never read; that it was sent may break the connection before the reply is fetched, as kernels do."""
 	with Agent(lab.h) as a, still(lab, a):
 		r = a.do("""
 s = connect()
@@ -279,13 +280,15 @@ try:
 	send(s, n, "identity")
 except OSError:
 	pass
-answer = [receive(s)]
-try:
-	answer.append(receive(s))
-except OSError:
-	answer.append(None)
+answer = []
+for _ in range(3):
+	try:
+		answer.append(receive(s))
+	except OSError:
+		pass
+answer = [x["outcome"] for x in answer if x is not None]
 """)
-		equal((r[0]["outcome"], r[1]), ("ok", None), "replies")
+		equal(r, ["ok"], "replies")
 
 
 def test_slow(lab):
