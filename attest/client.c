@@ -27,12 +27,18 @@ struct err client_init(const char *url, struct bytes ca_pem, unsigned timeout_s,
 	return e;
 }
 
+/* It, or what stands before it, cannot answer now: no judgement, whatever the words. */
+static bool is_busy(unsigned status)
+{
+	return status >= 500 || status == 429;
+}
+
 /* What the verifier calls it, if it is a judgement; its local troubles are not ours. */
 static struct err problem_code(const struct problem *p)
 {
 	enum err_code code = err_by_name(p->name);
 
-	if (p->status >= 500)
+	if (is_busy((unsigned)p->status))
 		return ERR(E_LOCAL_NETWORK);
 	if (code != N_ERR_CODES && code != E_OK && exit_for(ERR(code)) == EXIT_REJECTED)
 		return ERR(code);
@@ -47,7 +53,7 @@ static struct err refused(struct client *c, const struct https_reply *r)
 	if (strcmp(r->content_type, "application/problem+json") != 0 ||
 	    failed(problem_decode(buf_bytes(&r->body), &p, NULL))) {
 		reason_set(c->why, "the verifier answered with status %u", r->status);
-		return r->status >= 500 ? ERR(E_LOCAL_NETWORK) : ERR(E_AUTH_REFUSED);
+		return is_busy(r->status) ? ERR(E_LOCAL_NETWORK) : ERR(E_AUTH_REFUSED);
 	}
 	e = problem_code(&p);
 	reason_set(c->why, "the verifier says: %s%s%s%s%s%s", log_quote(bytes_str(p.title)),
@@ -136,7 +142,7 @@ static struct err oauth_refused(struct client *c, const struct https_reply *r, c
 	*ret_nonce_wanted = strcmp(code, "use_dpop_nonce") == 0 && r->dpop_nonce[0] != '\0';
 	reason_set(c->why, "the verifier says: %s%s%s", log_quote(bytes_str(code)), text == NULL ? "" : ": ",
 		   text == NULL ? "" : log_quote(bytes_str(text)));
-	return r->status >= 500 ? ERR(E_LOCAL_NETWORK) : ERR(E_AUTH_REFUSED);
+	return is_busy(r->status) ? ERR(E_LOCAL_NETWORK) : ERR(E_AUTH_REFUSED);
 }
 
 struct err client_oauth(struct client *c, const char *path, struct bytes form, const char *proof,

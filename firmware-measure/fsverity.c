@@ -155,15 +155,14 @@ static struct err digest_of_root(const uint8_t root[32], uint64_t size, uint8_t 
 /* What the kernel holds for the open file, and compares every read with. False: nothing, or another algorithm. */
 static bool measured(int fd, uint8_t ret[32])
 {
-	struct {
-		struct fsverity_digest head;
-		uint8_t digest[64];
-	} d = { .head = { .digest_size = 64 } };
+	_Alignas(struct fsverity_digest) uint8_t room[sizeof(struct fsverity_digest) + 64] = { 0 };
+	struct fsverity_digest *d = (struct fsverity_digest *)(void *)room;
 
-	if (ioctl(fd, FS_IOC_MEASURE_VERITY, &d.head) != 0 || d.head.digest_algorithm != FS_VERITY_HASH_ALG_SHA256 ||
-	    d.head.digest_size != 32)
+	d->digest_size = 64;
+	if (ioctl(fd, FS_IOC_MEASURE_VERITY, d) != 0 || d->digest_algorithm != FS_VERITY_HASH_ALG_SHA256 ||
+	    d->digest_size != 32)
 		return false;
-	memcpy(ret, d.head.digest, 32);
+	memcpy(ret, d->digest, 32);
 	return true;
 }
 

@@ -243,7 +243,7 @@ static void handle(void *ctx, const struct http_question *q, struct http_answer 
 
 	if (v->n_unavailable > 0) {
 		v->n_unavailable--;
-		problem(a, 503, "E_LOCAL_STORE", "later");
+		problem(a, v->unavailable != 0 ? v->unavailable : 503, v->unavailable != 0 ? "E_LIMIT_RATE" : "E_LOCAL_STORE", "later");
 		return;
 	}
 	for (size_t i = 0; i < array_len(routes); i++)

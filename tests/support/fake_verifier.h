@@ -23,7 +23,8 @@ struct fake_verifier {
 	bool fail_on_change;                 /* FAILED, and that instance contraindicated, once a change was seen */
 	unsigned life_s;
 	unsigned n_retry;                    /* so many attestations get 409 E_AUTH_RETRY first */
-	unsigned n_unavailable;              /* so many requests get 503 first */
+	unsigned n_unavailable;              /* so many requests get 503 first, or the next status */
+	unsigned unavailable;                /* 0: 503 */
 	const char *issuer;                  /* NULL: the server's URL */
 
 	/* What happened. */

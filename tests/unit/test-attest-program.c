@@ -437,6 +437,10 @@ static void test_attest_retries(void **unused)
 	VERB(1, "attest", NULL);
 	FAKE_VERIFIER_WITH(&verifier, (verifier.n_retry = 0, verifier.n_unavailable = 1));
 	VERB(3, "attest", NULL);
+	/* Too much to do is no judgement either, whatever the error is called. */
+	FAKE_VERIFIER_WITH(&verifier, (verifier.n_unavailable = 1, verifier.unavailable = 429));
+	VERB(3, "attest", NULL);
+	FAKE_VERIFIER_WITH(&verifier, verifier.unavailable = 0);
 }
 
 static void test_status(void **unused)
