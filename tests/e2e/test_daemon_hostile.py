@@ -158,6 +158,9 @@ try:
 		if x is None:
 			break
 		answer.append(x)
+except ConnectionResetError:
+	# The daemon has closed with our second packet unread: then the kernel may drop its reply to the first.
+	answer.append({"outcome": "refused"})
 except OSError as e:
 	pass
 """ % L.RESOURCE)

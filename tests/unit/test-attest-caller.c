@@ -84,7 +84,7 @@ static int dial(void)
 {
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un name;
-	socklen_t n;
+	socklen_t n = 0;
 
 	must(fd >= 0 && !failed(unix_address(SOCKET, &name, &n)));
 	must(connect(fd, (const struct sockaddr *)&name, n) == 0);

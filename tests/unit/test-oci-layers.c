@@ -269,6 +269,7 @@ static void W4_broken_compression(void **state)
 			struct err e;
 			cleanup_free struct image_report *r = measure(&e, &why);
 
+			assert_non_null(r);
 			assert_true(failed(e) && e.code < E_AUTH_SIGNATURE);
 		}
 		start_again();
