@@ -53,10 +53,14 @@ static struct {
 } fetched;
 static pthread_once_t fetched_once = PTHREAD_ONCE_INIT;
 
+/* This thread's, or NULL; the key is there for its end only, because asking it costs a tenth of a short hash. */
+static _Thread_local struct thread_state *mine;
+
 static void thread_state_free(void *p)
 {
 	struct thread_state *t = p;
 
+	mine = NULL;
 	for (size_t i = 0; i < N_DIGESTS; i++)
 		EVP_MD_CTX_free(t->md[i]);
 	free(t);
@@ -86,10 +90,9 @@ static struct err thread_state(struct thread_state **ret)
 {
 	struct thread_state *t;
 
-	if (!fetched.has_key)
-		return ERR(E_LOCAL_CRYPTO);
-	t = pthread_getspecific(fetched.key);
-	if (t == NULL) {
+	if (mine == NULL) {
+		if (!fetched.has_key)
+			return ERR(E_LOCAL_CRYPTO);
 		t = calloc(1, sizeof(*t));
 		if (t == NULL)
 			return ERR(E_LOCAL_MEMORY);
@@ -97,28 +100,41 @@ static struct err thread_state(struct thread_state **ret)
 			free(t);
 			return ERR(E_LOCAL_MEMORY);
 		}
+		mine = t;
 	}
-	*ret = t;
+	*ret = mine;
+	return ERR(E_OK);
+}
+
+/* A context that this thread has not used yet. */
+static struct err new_ctx(enum digest_id id, EVP_MD_CTX **ret)
+{
+	struct thread_state *t;
+	EVP_MD *md;
+	struct err e;
+
+	if (failed(e = fetched_md(id, &md)) || failed(e = thread_state(&t)))
+		return e;
+	if (t->md[id] == NULL)
+		t->md[id] = EVP_MD_CTX_new();
+	if (t->md[id] == NULL)
+		return ERR(E_LOCAL_MEMORY);
+	*ret = t->md[id];
 	return ERR(E_OK);
 }
 
 /* This thread's context for the algorithm, at the start of a message. */
 static struct err thread_ctx(enum digest_id id, EVP_MD_CTX **ret)
 {
-	struct thread_state *t;
-	EVP_MD *md;
+	EVP_MD_CTX *ctx = mine != NULL && (unsigned)id < N_DIGESTS ? mine->md[id] : NULL;
 	struct err e;
 
-	if (failed(e = fetched_md(id, &md)) ||
-	    failed(e = thread_state(&t)))
+	if (ctx == NULL && failed(e = new_ctx(id, &ctx)))
 		return e;
-	if (t->md[id] == NULL)
-		t->md[id] = EVP_MD_CTX_new();
-	if (t->md[id] == NULL)
-		return ERR(E_LOCAL_MEMORY);
-	if (EVP_DigestInit_ex2(t->md[id], md, NULL) != 1)
+	/* There is a context only of what was fetched. */
+	if (EVP_DigestInit_ex2(ctx, fetched.md[id], NULL) != 1)
 		return ossl_failed(E_LOCAL_CRYPTO);
-	*ret = t->md[id];
+	*ret = ctx;
 	return ERR(E_OK);
 }
 

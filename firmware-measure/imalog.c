@@ -115,7 +115,9 @@ static struct err frame_binary(const struct imalog *l, struct bytes b, struct im
 			reason_set(reterr, "the template's name is longer than %d bytes", IMA_TEMPLATE_NAME_MAX);
 		return e;
 	}
-	if (!name_plain(ret->name)) {
+	/* What was found plain before, in nearly every entry, still is. */
+	if (!(ret->name.n > 0 && bytes_eq(ret->name, BYTES(l->template.name, l->template.name_len))) &&
+	    !name_plain(ret->name)) {
 		reason_set(reterr, "the template's name is empty or not printable");
 		return ERR(E_PEER_SYNTAX);
 	}

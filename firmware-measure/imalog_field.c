@@ -109,8 +109,12 @@ void ima_template_find(struct imalog *l, struct bytes name)
 /* The kernel spells one algorithm in two ways, neither of which is TCG's. */
 static enum digest_id alg_by_name(struct bytes name)
 {
-	const struct digest_alg *a = digest_by_name(name);
+	const struct digest_alg *a;
 
+	/* Kernels are built with this one. */
+	if (bytes_eq(name, BYTES_LIT("sha256")))
+		return DIGEST_SHA256;
+	a = digest_by_name(name);
 	if (a != NULL)
 		return a->id;
 	return bytes_eq(name, BYTES_LIT("sm3")) || bytes_eq(name, BYTES_LIT("sm3-256")) ? DIGEST_SM3_256 : N_DIGESTS;
