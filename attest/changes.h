@@ -31,11 +31,14 @@ DEFINE_CLEANUP(struct changes, cleanup_changes_, changes_free)
 must_check struct err changes_watch(const char *image, const char *model, struct changes **ret, bool *ret_whole,
 				    struct reason *reterr);
 
-/* Descriptors to poll: the first for POLLIN, the second for POLLPRI. */
+/*
+ * Descriptors to poll, owned by c: the first for POLLIN, the second (-1: none) for POLLPRI. Whoever polls the second
+ * must call changes_seen() where it is ready: the poll itself is what marks the table of mounts as seen (proc(5)).
+ */
 int changes_fd(const struct changes *c);
 int changes_mounts_fd(const struct changes *c);
 
-/* True where something was done since the last call. Does not wait. */
+/* True where something was done since the last call, or where events were lost. Does not wait. */
 bool changes_seen(struct changes *c);
 
 #endif

@@ -92,17 +92,23 @@ void run_watch_files(struct run *r)
 			    why.text[0] != '\0' ? why.text : err_text(e));
 }
 
-/* Digested again at once, and for that watched anew: what was put in place of something is not watched yet. */
+/* At once, unless the last such look was just now. */
+static uint64_t next_look_ms(const struct watch *w)
+{
+	uint64_t now = clock_boottime_ms(), at = w->changed_ms + CHANGES_MS;
+
+	return now < at ? at : now;
+}
+
+/* Digested again, and for that watched anew: what was put in place of something is not watched yet. */
 static void take_changes(struct watch *w)
 {
-	uint64_t now = clock_boottime_ms();
-
 	if (!changes_seen(w->r->changes) || w->refused)
 		return;
 	log_info("instance %s: something was done to its image or model", w->r->id);
 	w->changed = true;
 	if (!job_active(&w->attester))
-		w->attest_at_ms = now < w->changed_ms + CHANGES_MS ? w->changed_ms + CHANGES_MS : now;
+		w->attest_at_ms = next_look_ms(w);
 }
 
 static void start_attester(struct watch *w)
@@ -147,7 +153,7 @@ static void take_outcome(struct watch *w)
 		w->attest_at_ms = next_attest_ms(w);
 	}
 	if (w->changed)
-		w->attest_at_ms = clock_boottime_ms();
+		w->attest_at_ms = next_look_ms(w);
 }
 
 /* {"event": "accepted", "expires"} or {"event": "refused", "reason"}; anything else is none. False: no daemon any more. */

@@ -53,7 +53,7 @@ static struct {
 } fetched;
 static pthread_once_t fetched_once = PTHREAD_ONCE_INIT;
 
-/* This thread's, or NULL; the key is there for its end only, because asking it costs a tenth of a short hash. */
+/* This thread's, or NULL; the key is there for its end only, because asking it is one more call for each hash. */
 static _Thread_local struct thread_state *mine;
 
 static void thread_state_free(void *p)
