@@ -10,7 +10,6 @@
  * TMPDIR  where 500 MiB fit (/var/tmp)
  */
 #include <fcntl.h>
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +20,7 @@
 #include "config.h"
 #include "firmware-measure/oci.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_folder.h"
 #include "tests/support/imagebuild.h"
 #include "tests/support/tarbuild.h"
 
@@ -35,22 +35,6 @@ static const char *const suffixes[] = { "", "+gzip", "+zstd" };
 static const char *const layouts[] = { "plain", "gzip", "zstd" };
 
 static struct buf stored[N_FORMS][N_LAYERS];
-static char folder[4096];
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_folder(void)
-{
-	if (chdir("/") != 0 || nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
-		(void)fprintf(stderr, "bench-image: %s is left behind\n", folder);
-}
-
 /* Of all threads: what else runs on the machine does not count. */
 static double processor_s(void)
 {
@@ -223,14 +207,12 @@ static void run(const char *name, const char *path, enum form f, bool root)
 
 int main(void)
 {
-	const char *tmp = getenv("TMPDIR");
 
 	if (ASSAY_SANITIZED) {
 		(void)fprintf(stderr, "bench-image: a sanitised build says nothing about speed\n");
 		return 77;
 	}
-	(void)snprintf(folder, sizeof(folder), "%s/bench-image.XXXXXX", tmp != NULL ? tmp : "/var/tmp");
-	must(mkdtemp(folder) != NULL && atexit(remove_folder) == 0 && chdir(folder) == 0);
+	must(bench_folder_enter("bench-image"));
 	make_images();
 	(void)printf("# %d layers of %d files of 1 MiB and %d of 2 KiB, %zu MiB each, warm; uncompressed bytes\n",
 		     N_LAYERS, N_LARGE, N_SMALL, stored[PLAIN][0].n / MIB);

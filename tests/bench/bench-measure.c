@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <sched.h>
 #include <string.h>
@@ -24,28 +23,13 @@
 #include "config.h"
 #include "firmware-measure/model.h"
 #include "firmware-measure/oci.h"
+#include "tests/bench/bench_folder.h"
 
 #define N_FILES 8
 #define N_ROUNDS 7
 #define CHUNK MIB
 
 static uint8_t chunk[CHUNK];
-
-static char folder[4096];
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_folder(void)
-{
-	if (chdir("/") != 0 || nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
-		(void)fprintf(stderr, "bench-measure: %s is left behind\n", folder);
-}
 
 static void must(bool fine, const char *what)
 {
@@ -256,7 +240,7 @@ static void run(size_t mib)
 
 int main(void)
 {
-	const char *tmp = getenv("TMPDIR"), *mib_text = getenv("ASSAY_BENCH_MIB");
+	const char *mib_text = getenv("ASSAY_BENCH_MIB");
 	char layers[N_FILES][65];
 	uint64_t mib = 64;
 
@@ -268,8 +252,7 @@ int main(void)
 		(void)fprintf(stderr, "bench-measure: ASSAY_BENCH_MIB is no number of MiB up to 4096\n");
 		return 2;
 	}
-	(void)snprintf(folder, sizeof(folder), "%s/bench-measure.XXXXXX", tmp != NULL ? tmp : "/var/tmp");
-	must(mkdtemp(folder) != NULL && atexit(remove_folder) == 0 && chdir(folder) == 0, folder);
+	must(bench_folder_enter("bench-measure"), "a folder below TMPDIR");
 	must(mkdir("model", 0700) == 0 && mkdir("image", 0700) == 0 && mkdir("image/blobs", 0700) == 0 &&
 		     mkdir("image/blobs/sha256", 0700) == 0,
 	     "mkdir");

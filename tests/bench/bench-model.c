@@ -13,7 +13,6 @@
  * TMPDIR                 where 17 times as much fits (/var/tmp)
  */
 #include <fcntl.h>
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <sched.h>
 #include <string.h>
@@ -25,6 +24,7 @@
 #include "config.h"
 #include "firmware-measure/model.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_folder.h"
 
 #define N_FILES 8
 #define N_ROUNDS 5
@@ -33,22 +33,6 @@
 #define SHARD (64 * MIB)
 
 static uint8_t chunk[MIB];
-static char folder[4096];
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_folder(void)
-{
-	if (chdir("/") != 0 || nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
-		(void)fprintf(stderr, "bench-model: %s is left behind\n", folder);
-}
-
 /* Data that nothing can compress or deduplicate; quick to make. */
 static void fill_chunk(uint64_t *seed)
 {
@@ -239,7 +223,7 @@ static void run(size_t mib)
 
 int main(void)
 {
-	const char *tmp = getenv("TMPDIR"), *mib_text = getenv("ASSAY_BENCH_MODEL_MIB");
+	const char *mib_text = getenv("ASSAY_BENCH_MODEL_MIB");
 	uint64_t mib = 256;
 
 	if (ASSAY_SANITIZED) {
@@ -247,8 +231,7 @@ int main(void)
 		return 77;
 	}
 	must(mib_text == NULL || !failed(parse_u64(mib_text, 4096, &mib)));
-	(void)snprintf(folder, sizeof(folder), "%s/bench-model.XXXXXX", tmp != NULL ? tmp : "/var/tmp");
-	must(mkdtemp(folder) != NULL && atexit(remove_folder) == 0 && chdir(folder) == 0);
+	must(bench_folder_enter("bench-model"));
 	make_files((size_t)mib);
 	run((size_t)mib);
 	return 0;
