@@ -30,7 +30,7 @@ static struct err remeasure_one(struct host *h, struct remeasured *r)
 		return ERR(E_OK);
 	if (failed(e))
 		return e;
-	return measure_again(i.image, i.image_select, i.model, &r->now, &h->why);
+	return measure_again(&i, &r->now, &h->why);
 }
 
 /* Which instances are to be digested; the visit ends before it is done. */
@@ -55,7 +55,8 @@ static bool differs(const struct workload_instance *was, const struct measured *
 	if (was->changed)
 		return false;
 	return memcmp(&was->image, &now->image, sizeof(was->image)) != 0 ||
-	       memcmp(&was->model, &now->model, sizeof(was->model)) != 0;
+	       memcmp(&was->model, &now->model, sizeof(was->model)) != 0 ||
+	       memcmp(&was->container, &now->container, sizeof(was->container)) != 0;
 }
 
 static struct err say_changes(struct host *h, const struct remeasured *list, size_t n)
@@ -68,7 +69,9 @@ static struct err say_changes(struct host *h, const struct remeasured *list, siz
 	for (size_t i = 0; i < n; i++) {
 		const struct workload_instance *was = workload_find(&v.workload, list[i].id);
 		struct workload_event ev = { .kind = WORKLOAD_CHANGED, .image = list[i].now.image,
-					     .model = list[i].now.model };
+					     .model = list[i].now.model,
+					     .has_container = list[i].now.has_container,
+					     .container = list[i].now.container };
 
 		if (list[i].ended || was == NULL || !differs(was, &list[i].now))
 			continue;

@@ -18,6 +18,9 @@ void instance_done(struct instance *i)
 	free(i->image);
 	free(i->image_select);
 	free(i->model);
+	free(i->container.id);
+	free(i->container.rootfs);
+	json_decref(i->container.absent);
 	*i = (struct instance){ 0 };
 }
 
@@ -41,17 +44,40 @@ static struct err open_folder(int state_fd, int *ret)
 	return dir_open(state_fd, FOLDER, ret);
 }
 
+static struct err put_container(const struct instance_container *c, json_t *to)
+{
+	cleanup_json json_t *j = NULL;
+	struct err e;
+
+	if (failed(e = json_new_object(&j)) || failed(e = json_put_str(j, "id", c->id)) ||
+	    failed(e = json_put_str(j, "rootfs", c->rootfs)) || failed(e = json_put_int(j, "dev", (int64_t)c->dev)) ||
+	    failed(e = json_put_int(j, "ino", (int64_t)c->ino)) ||
+	    failed(e = json_put(j, "absent", json_incref(c->absent))) ||
+	    failed(e = json_put(j, "allow_devices", json_boolean(c->allow_devices))) ||
+	    failed(e = json_put_hex(j, "policy", BYTES_ARR(c->policy))) ||
+	    failed(e = json_put_hex(j, "manifest", BYTES_ARR(c->image.manifest))) ||
+	    failed(e = json_put_hex(j, "config", BYTES_ARR(c->image.config))))
+		return e;
+	return json_put(to, "container", take_ptr(&j));
+}
+
 static struct err to_json(const struct instance *i, struct buf *ret)
 {
 	cleanup_json json_t *j = NULL;
 	struct err e;
 
 	if (failed(e = json_new_object(&j)) || failed(e = json_put_str(j, "agent", i->agent)) ||
-	    failed(e = json_put_str(j, "image", i->image)) || failed(e = json_put_str(j, "model", i->model)) ||
+	    failed(e = json_put_str(j, "model", i->model)) ||
 	    failed(e = json_put_int(j, "uid", i->uid)) || failed(e = json_put_int(j, "started", i->started_s)) ||
 	    failed(e = json_put_int(j, "pid", i->parent.pid)) ||
 	    failed(e = json_put_int(j, "pid_start", (int64_t)i->parent.start)) ||
 	    failed(e = json_put_str(j, "pid_boot", i->parent.boot)))
+		return e;
+	if (i->container.id != NULL)
+		e = put_container(&i->container, j);
+	else
+		e = json_put_str(j, "image", i->image);
+	if (failed(e))
 		return e;
 	if (i->image_select != NULL && failed(e = json_put_str(j, "image_select", i->image_select)))
 		return e;
@@ -108,23 +134,53 @@ static struct err read_process(struct jobj *o, struct process_id *ret)
 	return ERR(E_OK);
 }
 
+static struct err read_container(const json_t *j, struct instance_container *ret, struct reason *reterr)
+{
+	const char *id, *rootfs;
+	const json_t *absent;
+	struct jobj o;
+	struct err e;
+
+	if (failed(e = jobj_init(&o, j, "container", reterr)) || failed(e = jobj_str(&o, "id", LIMIT_PATH, &id)) ||
+	    failed(e = jobj_str(&o, "rootfs", LIMIT_PATH, &rootfs)) ||
+	    failed(e = jobj_u64(&o, "dev", INT64_MAX, &ret->dev)) ||
+	    failed(e = jobj_u64(&o, "ino", INT64_MAX, &ret->ino)) ||
+	    failed(e = jobj_arr(&o, "absent", INSTANCE_ABSENT_MAX, &absent)) ||
+	    failed(e = jobj_bool(&o, "allow_devices", &ret->allow_devices)) ||
+	    failed(e = jobj_hex(&o, "policy", ret->policy, sizeof(ret->policy))) ||
+	    failed(e = jobj_hex(&o, "manifest", ret->image.manifest, sizeof(ret->image.manifest))) ||
+	    failed(e = jobj_hex(&o, "config", ret->image.config, sizeof(ret->image.config))) ||
+	    failed(e = jobj_end(&o)) || failed(e = dup_str(id, &ret->id)) ||
+	    failed(e = dup_str(rootfs, &ret->rootfs)))
+		return e;
+	ret->absent = json_incref((json_t *)(uintptr_t)absent);
+	return ERR(E_OK);
+}
+
 static struct err from_json(const json_t *j, struct instance *ret, struct reason *reterr)
 {
-	const char *agent, *image, *model, *select = NULL;
+	const char *agent, *image = NULL, *model, *select = NULL;
+	const json_t *container = NULL;
 	uint64_t uid, started;
 	struct jobj o;
 	struct err e;
 
 	if (failed(e = jobj_init(&o, j, "instance.json", reterr)) || failed(e = jobj_id(&o, "agent", &agent)) ||
-	    failed(e = jobj_str(&o, "image", LIMIT_PATH, &image)) ||
 	    failed(e = jobj_str(&o, "model", LIMIT_PATH, &model)) ||
 	    failed(e = jobj_u64(&o, "uid", UINT32_MAX, &uid)) ||
 	    failed(e = jobj_u64(&o, "started", INT64_MAX, &started)) || failed(e = read_process(&o, &ret->parent)))
 		return e;
+	if (jobj_has(&o, "container"))
+		e = jobj_obj(&o, "container", &container);
+	else
+		e = jobj_str(&o, "image", LIMIT_PATH, &image);
+	if (failed(e))
+		return e;
 	if (jobj_has(&o, "image_select") && failed(e = jobj_str(&o, "image_select", LIMIT_PATH, &select)))
 		return e;
-	if (failed(e = jobj_end(&o)) || failed(e = dup_str(image, &ret->image)) ||
-	    failed(e = dup_str(model, &ret->model)))
+	if (failed(e = jobj_end(&o)) || failed(e = dup_str(model, &ret->model)) ||
+	    (image != NULL && failed(e = dup_str(image, &ret->image))) ||
+	    (container != NULL && failed(e = read_container(container, &ret->container, reterr))))
 		return e;
 	if (select != NULL && failed(e = dup_str(select, &ret->image_select)))
 		return e;

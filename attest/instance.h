@@ -16,8 +16,10 @@
 #include <sys/types.h>
 
 #include "attest/wkey.h"
+#include "base/json.h"
 #include "firmware-measure/workload_event.h"
 
+#define INSTANCE_ABSENT_MAX 64 /* paths of instance_container.absent */
 #define INSTANCE_HEX_LEN (2 * INSTANCE_ID_LEN)
 
 /* A process, so that another one with the same number is not taken for it. */
@@ -31,15 +33,28 @@ bool process_alive(const struct process_id *p);
 /* The process that pid is a child of now; 0 for none in our pid namespace. E_LOCAL_NOT_FOUND, E_LOCAL_IO: it is gone. */
 must_check struct err process_parent(pid_t pid, pid_t *ret);
 
+/* What an instance in a container has: the runtime's hook has made it. id NULL: an instance of `run`. */
+struct instance_container {
+	char *id;                   /* the runtime's, unique on this host while it lives */
+	char *rootfs;               /* absolute path of its root folder, in our mount namespace */
+	uint64_t dev, ino;          /* of that folder: another one under its name is another root */
+	json_t *absent;             /* array of absolute paths: what the image has not and the runtime may make, to mount
+				       something there */
+	bool allow_devices;         /* in the root */
+	uint8_t policy[32];         /* of workload_event.h */
+	struct image_digests image; /* which the policy names for that root */
+};
+
 struct instance {
 	uint8_t id[INSTANCE_ID_LEN];
 	char agent[65];
-	char *image;       /* absolute path of the OCI layout; owned, as are the next two */
+	char *image;       /* absolute path of the OCI layout, NULL for a container; owned, as are the next two */
 	char *image_select; /* tag or digest, or NULL */
 	char *model;       /* absolute path */
 	uint32_t uid;      /* of the command */
 	int64_t started_s;
-	struct process_id parent; /* `run` */
+	struct process_id parent; /* `run`; of a container its init */
+	struct instance_container container;
 };
 void instance_done(struct instance *i);
 #define cleanup_instance cleanup(instance_done)

@@ -213,7 +213,7 @@ static int run(struct run *r, const struct run_args *a)
 	    failed(e = describe(r, a)))
 		return refused(r, e, NULL);
 	run_watch_files(r);
-	if (failed(e = measure(r->instance.image, r->instance.image_select, r->instance.model, &m, why)) ||
+	if (failed(e = measure(&r->instance, &m, why)) ||
 	    failed(e = take_signals(r)))
 		return refused(r, e, NULL);
 	e = start_instance(r, &m);

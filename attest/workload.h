@@ -32,6 +32,8 @@ struct workload_instance {
 	char agent[65];
 	struct image_digests image; /* as said by start, or by changed */
 	struct model_digests model;
+	bool has_container;
+	struct container_digests container;
 	uint8_t key_name[34];
 	bool changed;               /* for good: putting things back, or changing them again, is not said */
 };

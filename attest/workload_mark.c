@@ -4,7 +4,8 @@
  * the same however long the log is.
  *
  *   { 0: boot key, 1: offset, 2: records, 3: starts, 4: [[TPM alg, PCR], ...], 5: [] or [last resume],
- *     6: [[id, agent, image manifest, image config, model manifest, OMS root, key Name, changed], ...] } in CBOR
+ *     6: [[id, agent, image manifest, image config, model manifest, OMS root, key Name, changed,
+ *           [] or [root, policy]], ...] } in CBOR
  *
  * It is a shortcut and proves nothing: the PCR still has to be what the records
  * behind the mark lead to, and where it is not, the replay begins at the log's
@@ -21,7 +22,7 @@
 #define MARK_FILE "workload.mark"
 #define MARK_MAX (256 * KIB)
 #define N_KEYS 7
-#define N_LIVE 8
+#define N_LIVE 9
 
 static struct err write_banks(const struct workload *w, struct buf *b)
 {
@@ -35,6 +36,17 @@ static struct err write_banks(const struct workload *w, struct buf *b)
 		    failed(e = cbor_wr_bytes(b, digest_bytes(&w->pcr[i]))))
 			return e;
 	return ERR(E_OK);
+}
+
+static struct err write_container(const struct workload_instance *l, struct buf *b)
+{
+	struct err e = cbor_wr_array(b, l->has_container ? 2 : 0);
+
+	if (failed(e) || !l->has_container)
+		return e;
+	if (failed(e = cbor_wr_bytes(b, BYTES_ARR(l->container.rootfs))))
+		return e;
+	return cbor_wr_bytes(b, BYTES_ARR(l->container.policy));
 }
 
 static struct err write_live(const struct workload *w, struct buf *b)
@@ -52,7 +64,8 @@ static struct err write_live(const struct workload *w, struct buf *b)
 		    failed(e = cbor_wr_bytes(b, BYTES_ARR(l->image.config))) ||
 		    failed(e = cbor_wr_bytes(b, BYTES_ARR(l->model.manifest))) ||
 		    failed(e = cbor_wr_bytes(b, BYTES_ARR(l->model.oms_root))) ||
-		    failed(e = cbor_wr_bytes(b, BYTES_ARR(l->key_name))) || failed(e = cbor_wr_bool(b, l->changed)))
+		    failed(e = cbor_wr_bytes(b, BYTES_ARR(l->key_name))) || failed(e = cbor_wr_bool(b, l->changed)) ||
+		    failed(e = write_container(l, b)))
 			return e;
 	}
 	return ERR(E_OK);
@@ -115,6 +128,21 @@ static struct err read_resume(struct cbor_rd *r, struct workload *w)
 	return ERR(E_OK);
 }
 
+static struct err read_container(struct cbor_rd *r, struct workload_instance *l)
+{
+	struct err e;
+	size_t n;
+
+	if (failed(e = cbor_rd_array(r, 2, &n)) || n == 0)
+		return e;
+	if (n != 2)
+		return ERR(E_PEER_RANGE);
+	l->has_container = true;
+	if (failed(e = cbor_rd_bytes_exact(r, l->container.rootfs, sizeof(l->container.rootfs))))
+		return e;
+	return cbor_rd_bytes_exact(r, l->container.policy, sizeof(l->container.policy));
+}
+
 static struct err read_instance(struct cbor_rd *r, struct workload_instance *l)
 {
 	struct bytes agent;
@@ -135,9 +163,10 @@ static struct err read_instance(struct cbor_rd *r, struct workload_instance *l)
 	    failed(e = cbor_rd_bytes_exact(r, l->image.config, sizeof(l->image.config))) ||
 	    failed(e = cbor_rd_bytes_exact(r, l->model.manifest, sizeof(l->model.manifest))) ||
 	    failed(e = cbor_rd_bytes_exact(r, l->model.oms_root, sizeof(l->model.oms_root))) ||
-	    failed(e = cbor_rd_bytes_exact(r, l->key_name, sizeof(l->key_name))))
+	    failed(e = cbor_rd_bytes_exact(r, l->key_name, sizeof(l->key_name))) ||
+	    failed(e = cbor_rd_bool(r, &l->changed)))
 		return e;
-	return cbor_rd_bool(r, &l->changed);
+	return read_container(r, l);
 }
 
 static struct err read_live(struct cbor_rd *r, struct workload *w)

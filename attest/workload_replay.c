@@ -56,7 +56,8 @@ static struct err take_start(struct workload *w, const struct workload_event *ev
 	to = &w->live[w->n_live];
 	if (ev->agent.n >= sizeof(to->agent) || ev->key_name.n != sizeof(to->key_name))
 		return ERR(E_PEER_RANGE);
-	*to = (struct workload_instance){ .image = ev->image, .model = ev->model };
+	*to = (struct workload_instance){ .image = ev->image, .model = ev->model, .has_container = ev->has_container,
+					     .container = ev->container };
 	memcpy(to->id, ev->instance, INSTANCE_ID_LEN);
 	memcpy(to->agent, ev->agent.p, ev->agent.n);
 	memcpy(to->key_name, ev->key_name.p, ev->key_name.n);
@@ -82,9 +83,12 @@ static struct err take_event(struct workload *w, const struct workload_event *ev
 			return ERR(E_PEER_RANGE);
 		if (at->changed)
 			return ERR(E_PEER_DUPLICATE);
+		if (at->has_container != ev->has_container)
+			return ERR(E_PEER_RANGE);
 		at->changed = true;
 		at->image = ev->image;
 		at->model = ev->model;
+		at->container = ev->container;
 		return ERR(E_OK);
 	case WORKLOAD_END:
 		at = find(w, ev->instance);

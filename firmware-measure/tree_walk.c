@@ -387,20 +387,30 @@ static struct err walk_again(const struct walk *first, int root_fd)
 	return ERR(E_OK);
 }
 
-struct err tree_walk(const char *path, bool allow_devices, const struct model_options *options, struct tree *ret,
-		     uint64_t *ret_bytes, struct reason *reterr)
+struct err tree_walk_fd(int fd, bool allow_devices, const struct model_options *options, struct tree *ret,
+			uint64_t *ret_bytes, struct reason *reterr)
 {
 	cleanup_walk struct walk w = {
 		.tree = ret, .allow_devices = allow_devices, .xattrs = XATTRS_INIT, .reterr = reterr
 	};
+	struct err e;
+
+	if (failed(e = walk_all(&w, fd)) || failed(e = join_links(&w)) || failed(e = hash_contents(&w, fd, options)) ||
+	    failed(e = walk_again(&w, fd)))
+		return e;
+	*ret_bytes = w.n_bytes;
+	return ERR(E_OK);
+}
+
+struct err tree_walk(const char *path, bool allow_devices, const struct model_options *options, struct tree *ret,
+		     uint64_t *ret_bytes, struct reason *reterr)
+{
 	char trimmed[LIMIT_PATH];
 	cleanup_fd int fd = -1;
 	struct err e;
 
 	if (failed(e = filehash_trim(path, trimmed, reterr)) ||
-	    failed(e = filehash_open_folder(AT_FDCWD, trimmed, &fd, reterr)) || failed(e = walk_all(&w, fd)) ||
-	    failed(e = join_links(&w)) || failed(e = hash_contents(&w, fd, options)) || failed(e = walk_again(&w, fd)))
+	    failed(e = filehash_open_folder(AT_FDCWD, trimmed, &fd, reterr)))
 		return e;
-	*ret_bytes = w.n_bytes;
-	return ERR(E_OK);
+	return tree_walk_fd(fd, allow_devices, options, ret, ret_bytes, reterr);
 }

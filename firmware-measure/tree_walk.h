@@ -28,4 +28,8 @@ struct model_options;
 must_check struct err tree_walk(const char *path, bool allow_devices, const struct model_options *options,
 				struct tree *ret, uint64_t *ret_bytes, struct reason *reterr);
 
+/* The same for a folder that is open for reading; borrowed. */
+must_check struct err tree_walk_fd(int fd, bool allow_devices, const struct model_options *options, struct tree *ret,
+				   uint64_t *ret_bytes, struct reason *reterr);
+
 #endif

@@ -16,6 +16,7 @@ enum {
 	KEY_ARGS = 6,
 	KEY_NAME = 7,
 	KEY_RESTART_COUNT = 8,
+	KEY_CONTAINER = 9,
 };
 
 /* TPM Name: algorithm id of SHA-256, then the digest (TPM 2.0 Library, Part 1, 16). */
@@ -97,6 +98,14 @@ static struct err write_what(const struct workload_event *ev, struct buf *b)
 	return write_pair(b, KEY_MODEL, ev->model.manifest, ev->model.oms_root);
 }
 
+/* The last member of those that may have it. */
+static struct err write_container(const struct workload_event *ev, struct buf *b)
+{
+	if (!ev->has_container)
+		return ERR(E_OK);
+	return write_pair(b, KEY_CONTAINER, ev->container.rootfs, ev->container.policy);
+}
+
 static struct err write_start(const struct workload_event *ev, struct buf *b)
 {
 	struct err e;
@@ -106,18 +115,20 @@ static struct err write_start(const struct workload_event *ev, struct buf *b)
 	    failed(e = cbor_wr_uint(b, KEY_AGENT)) ||
 	    failed(e = cbor_wr_text(b, ev->agent)) ||
 	    failed(e = write_what(ev, b)) ||
-	    failed(e = write_field(b, KEY_ARGS, BYTES_ARR(ev->args))))
+	    failed(e = write_field(b, KEY_ARGS, BYTES_ARR(ev->args))) ||
+	    failed(e = write_field(b, KEY_NAME, ev->key_name)))
 		return e;
-	return write_field(b, KEY_NAME, ev->key_name);
+	return write_container(ev, b);
 }
 
 static struct err write_changed(const struct workload_event *ev, struct buf *b)
 {
 	struct err e;
 
-	if (failed(e = write_field(b, KEY_INSTANCE, BYTES_ARR(ev->instance))))
+	if (failed(e = write_field(b, KEY_INSTANCE, BYTES_ARR(ev->instance))) ||
+	    failed(e = write_what(ev, b)))
 		return e;
-	return write_what(ev, b);
+	return write_container(ev, b);
 }
 
 static struct err write_end(const struct workload_event *ev, struct buf *b)
@@ -161,19 +172,26 @@ static struct err read_banks(struct cbor_rd *r, struct cbor_map *outer, struct w
 	return check_banks(ev);
 }
 
-static struct err read_pair(struct cbor_rd *r, struct cbor_map *m, uint64_t key, uint8_t first[32], uint8_t second[32])
+/* Behind its key. */
+static struct err read_two(struct cbor_rd *r, uint8_t first[32], uint8_t second[32])
 {
 	size_t n = 0;
 	struct err e;
 
-	if (failed(e = cbor_rd_key(r, m, key)) ||
-	    failed(e = cbor_rd_array(r, 2, &n)))
+	if (failed(e = cbor_rd_array(r, 2, &n)))
 		return e;
 	if (n != 2)
 		return ERR(E_PEER_MISSING);
 	if (failed(e = cbor_rd_bytes_exact(r, first, 32)))
 		return e;
 	return cbor_rd_bytes_exact(r, second, 32);
+}
+
+static struct err read_pair(struct cbor_rd *r, struct cbor_map *m, uint64_t key, uint8_t first[32], uint8_t second[32])
+{
+	struct err e = cbor_rd_key(r, m, key);
+
+	return failed(e) ? e : read_two(r, first, second);
 }
 
 static struct err read_instance(struct cbor_rd *r, struct cbor_map *m, struct workload_event *ev)
@@ -194,6 +212,13 @@ static struct err read_what(struct cbor_rd *r, struct cbor_map *m, struct worklo
 	return read_pair(r, m, KEY_MODEL, ev->model.manifest, ev->model.oms_root);
 }
 
+static struct err read_container(struct cbor_rd *r, struct cbor_map *m, struct workload_event *ev)
+{
+	struct err e = cbor_rd_key_opt(r, m, KEY_CONTAINER, &ev->has_container);
+
+	return failed(e) || !ev->has_container ? e : read_two(r, ev->container.rootfs, ev->container.policy);
+}
+
 static struct err read_start(struct cbor_rd *r, struct cbor_map *m, struct workload_event *ev)
 {
 	struct err e;
@@ -205,7 +230,8 @@ static struct err read_start(struct cbor_rd *r, struct cbor_map *m, struct workl
 	    failed(e = cbor_rd_key(r, m, KEY_ARGS)) ||
 	    failed(e = cbor_rd_bytes_exact(r, ev->args, sizeof(ev->args))) ||
 	    failed(e = cbor_rd_key(r, m, KEY_NAME)) ||
-	    failed(e = cbor_rd_bytes(r, &ev->key_name)))
+	    failed(e = cbor_rd_bytes(r, &ev->key_name)) ||
+	    failed(e = read_container(r, m, ev)))
 		return e;
 	return check_start(ev);
 }
@@ -214,9 +240,10 @@ static struct err read_changed(struct cbor_rd *r, struct cbor_map *m, struct wor
 {
 	struct err e;
 
-	if (failed(e = read_instance(r, m, ev)))
+	if (failed(e = read_instance(r, m, ev)) ||
+	    failed(e = read_what(r, m, ev)))
 		return e;
-	return read_what(r, m, ev);
+	return read_container(r, m, ev);
 }
 
 static struct err read_resume(struct cbor_rd *r, struct cbor_map *m, struct workload_event *ev)
@@ -231,7 +258,7 @@ static struct err read_resume(struct cbor_rd *r, struct cbor_map *m, struct work
 	return ERR(E_OK);
 }
 
-/* How many members each kind has, kind included, and who writes and reads them. */
+/* How many members each kind has, kind included and a container not, and who writes and reads them. */
 static const struct {
 	size_t n_members;
 	struct err (*write)(const struct workload_event *ev, struct buf *b);
@@ -244,6 +271,11 @@ static const struct {
 	[WORKLOAD_RESUME] = { 2, write_resume, read_resume },
 };
 
+static bool has_container(const struct workload_event *ev)
+{
+	return ev->has_container && (ev->kind == WORKLOAD_START || ev->kind == WORKLOAD_CHANGED);
+}
+
 struct err workload_event_encode(const struct workload_event *ev, struct buf *ret)
 {
 	cleanup_buf struct buf b = BUF_INIT(LIMIT_LOG_RECORD);
@@ -251,7 +283,7 @@ struct err workload_event_encode(const struct workload_event *ev, struct buf *re
 
 	if ((unsigned)ev->kind >= array_len(kinds))
 		return ERR(E_BUG);
-	if (failed(e = cbor_wr_map(&b, kinds[ev->kind].n_members)) ||
+	if (failed(e = cbor_wr_map(&b, kinds[ev->kind].n_members + (has_container(ev) ? 1 : 0))) ||
 	    failed(e = cbor_wr_uint(&b, KEY_KIND)) ||
 	    failed(e = cbor_wr_uint(&b, ev->kind)) ||
 	    failed(e = kinds[ev->kind].write(ev, &b)))

@@ -13,16 +13,18 @@
  *
  *   workload-event = begin / start / changed / end / resume
  *   begin   = { 0: 0, 1: { 1*5 tpm-alg => digest } }    the PCR before this record, per bank
- *   start   = { 0: 1, 2: instance, 3: agent, 4: image, 5: model, 6: bstr .size 32, 7: bstr .size 34 }
- *   changed = { 0: 2, 2: instance, 4: image, 5: model }
+ *   start   = { 0: 1, 2: instance, 3: agent, 4: image, 5: model, 6: bstr .size 32, 7: bstr .size 34, ? 9: container }
+ *   changed = { 0: 2, 2: instance, 4: image, 5: model, ? 9: container }
  *   end     = { 0: 3, 2: instance }
  *   resume  = { 0: 4, 8: uint .size 4 }                 restartCount
  *   instance = bstr .size 16
  *   agent    = tstr .regexp "[A-Za-z0-9._-]{1,64}"
  *   image    = [manifest: bstr .size 32, config: bstr .size 32]
  *   model    = [manifest: bstr .size 32, oms-root: bstr .size 32]
+ *   container = [rootfs: bstr .size 32, policy: bstr .size 32]
  *
- * 6 is the digest of the arguments, 7 the Name of the workload key.
+ * 6 is the digest of the arguments, 7 the Name of the workload key. 9 is there exactly where the instance runs in a
+ * container that the host's runtime hook has let start.
  */
 #ifndef ASSAY_MEASURE_WORKLOAD_EVENT_H
 #define ASSAY_MEASURE_WORKLOAD_EVENT_H
@@ -53,6 +55,15 @@ struct model_digests {
 	uint8_t oms_root[32];
 };
 
+/*
+ * Of a container: tree_digest() of its root file system, and the digest of the rules that its configuration was found
+ * to keep to (assay-containers.json(5)).
+ */
+struct container_digests {
+	uint8_t rootfs[32];
+	uint8_t policy[32];
+};
+
 struct workload_event {
 	enum workload_kind kind;
 
@@ -68,6 +79,8 @@ struct workload_event {
 	struct bytes agent;
 	struct image_digests image;   /* start, changed */
 	struct model_digests model;   /* start, changed */
+	bool has_container;           /* start, changed */
+	struct container_digests container;
 	uint8_t args[32];             /* start: SHA-256 over the arguments, each as 32-bit big-endian length and bytes */
 	struct bytes key_name;        /* start: TPM Name of the workload key, 34 bytes; view */
 

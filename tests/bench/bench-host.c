@@ -252,7 +252,7 @@ static void show(struct bench *b, const struct challenge *ch, struct visit *v, s
 /* One agent, from its files to evidence, and away again. */
 static void once(struct bench *b, size_t run)
 {
-	struct instance i = { .image = b->image, .model = b->model, .agent = "bench" };
+	struct instance i = { .image = b->image, .model = b->model, .agent = "bench" }; /* borrows: not to be freed */
 	cleanup_visit struct visit v = VISIT_INIT;
 	cleanup_free struct challenge *ch = calloc(1, sizeof(*ch));
 	struct measured m;
@@ -261,7 +261,7 @@ static void once(struct bench *b, size_t run)
 	must_ok(random_bytes(i.id, sizeof(i.id)), b->host.why);
 	must_ok(process_self(&i.parent), b->host.why);
 	start_clock(b);
-	must_ok(measure(b->image, NULL, b->model, &m, &b->host.why), b->host.why);
+	must_ok(measure(&i, &m, &b->host.why), b->host.why);
 	stop_clock(b, MEASURE, run);
 
 	visit_open(b, &v, run);

@@ -22,6 +22,11 @@ static const char changed_hex[] = "a4000202" INSTANCE IMAGE MODEL;
 static const char end_hex[] = "a2000302" INSTANCE;
 static const char resume_hex[] = "a20004081affffffff";
 
+/* The same of a container. */
+#define CONTAINER "0982" B32("88888888") B32("99999999")
+static const char container_start_hex[] = "a8000102" INSTANCE AGENT IMAGE MODEL ARGS NAME CONTAINER;
+static const char container_changed_hex[] = "a5000202" INSTANCE IMAGE MODEL CONTAINER;
+
 static uint8_t name[34];
 
 static void fill(struct workload_event *ev, enum workload_kind kind)
@@ -83,6 +88,40 @@ static void known_events(void **state)
 		assert_int_equal(back.restart_count, ev.restart_count);
 		assert_ok(workload_event_encode(&back, &again));
 		assert_bytes(buf_bytes(&again), buf_bytes(&want));
+	}
+}
+
+static void W_container(void **state)
+{
+	static const char *const hex[] = { container_start_hex, container_changed_hex };
+	static const char *const damaged[] = {
+		"a8000102" INSTANCE AGENT IMAGE MODEL ARGS NAME "0981" B32("88888888"), /* one digest */
+		"a8000102" INSTANCE AGENT IMAGE MODEL ARGS NAME "0a82" B32("88888888") B32("99999999"),
+		"a3000302" INSTANCE CONTAINER, /* an end has none */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(hex); i++) {
+		cleanup_buf struct buf want = BUF_INIT(0), got = BUF_INIT(SIZE_MAX);
+		struct workload_event ev, back;
+
+		fill(&ev, (enum workload_kind)(i + 1));
+		ev.has_container = true;
+		memset(ev.container.rootfs, 0x88, 32);
+		memset(ev.container.policy, 0x99, 32);
+		unhex_(&want, hex[i]);
+		assert_ok(workload_event_encode(&ev, &got));
+		assert_bytes(buf_bytes(&got), buf_bytes(&want));
+		assert_ok(workload_event_decode(buf_bytes(&want), &back));
+		assert_true(back.has_container);
+		assert_memory_equal(&back.container, &ev.container, sizeof(ev.container));
+	}
+	for (size_t i = 0; i < array_len(damaged); i++) {
+		cleanup_buf struct buf b = BUF_INIT(0);
+		struct workload_event ev;
+
+		unhex_(&b, damaged[i]);
+		assert_true(failed(workload_event_decode(buf_bytes(&b), &ev)));
 	}
 }
 
@@ -265,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_events),
+		cmocka_unit_test(W_container),
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(bit_flips),
 		cmocka_unit_test(refuses),
