@@ -10,6 +10,7 @@ sys.dont_write_bytecode = True
 import lab as L
 from lab import check, equal, failed_check, passed, refused
 from rogue import CLAIM, WORKLOAD_PCR, Rogue, content_digest, event_resume
+from tpm import Tpm
 from wire import dpop
 
 R, H = 0, 1
@@ -34,6 +35,18 @@ def transition(lab, verb, index, *options):
 def counters(r):
 	with r.tpm() as t:
 		return t.clock()
+
+
+def after_power_loss(lab, index, attest, clock):
+	"""swtpm calls its clock safe again as soon as it has saved it, which it does every 4 s: an attestation that took
+	longer says nothing about a clock that is not safe, and is made again."""
+	for _ in range(8):
+		transition(lab, "power-loss", index)
+		lab.boot_measurements(index)
+		attest()
+		if not clock()["safe"]:
+			return
+	raise AssertionError("no attestation was made within 4 s of a power loss")
 
 
 # ---- the clock rule, by the rogue, which can also answer late and lie
@@ -94,12 +107,13 @@ def test_R4_power_loss_is_a_warning(lab):
 	"""The clock may go back and is not safe: accepted, told in the explanation, and no alarm."""
 	r = lab.r
 	passed(r.attest())
-	transition(lab, "power-loss", R)
-	lab.boot_measurements(R)
-	r.forget()
-	r.begin()
-	equal(counters(r)["safe"], 0, "safe after a power loss")
-	passed(r.attest())
+
+	def attest():
+		r.forget()
+		r.begin()
+		passed(r.attest())
+
+	after_power_loss(lab, R, attest, lambda: counters(r))
 	check(any("power was lost" in w for w in lab.explain(r.id)["warnings"]), "the explanation does not tell of the power loss")
 
 
@@ -235,9 +249,12 @@ def test_host_restart_starts_a_new_log(lab):
 def test_host_power_loss(lab):
 	h = lab.h
 	h.run("/bin/true")
-	transition(lab, "power-loss", H)
-	lab.boot_measurements(H)
-	accepted(h)
+
+	def clock():
+		with Tpm(lab.tpm_socket(H)) as t:
+			return t.clock()
+
+	after_power_loss(lab, H, lambda: accepted(h), clock)
 	check(any("power was lost" in w for w in lab.explain(h.id)["warnings"]), "the explanation does not tell of the power loss")
 
 
