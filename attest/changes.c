@@ -11,18 +11,20 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 
-#define N_ROOTS 2 /* image, model */
+#define N_ROOTS 2 /* image or root, model */
 #define FOLDER_MASK (IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
 #define FILE_MASK (IN_MODIFY | IN_DELETE_SELF | IN_MOVE_SELF)
 #define PARENT_MASK (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 #define EVENTS_SIZE 4096
 
-/* Where image or model lies: the folder is watched for that name alone, unless it is part of the other one. */
+/* Where image, root or model lies: the folder is watched for that name alone, unless it is part of the other one. */
 struct root {
 	char *path;
 	const char *name;
+	bool container;  /* the root of one */
 	int parent_wd;   /* -1: none */
 	uint64_t mount;  /* id of the mount that it lies in, 0: unknown */
 };
@@ -98,6 +100,32 @@ static struct err add_tree(struct changes *c, const char *path, uint32_t mask, s
 	return ERR(E_OK);
 }
 
+/* Whatever it is, it is watched as such: a link in a container's root leads to nothing of this host. */
+static struct err add_of_container(struct changes *c, const FTSENT *f, struct reason *reterr)
+{
+	const uint32_t always = IN_ATTRIB | IN_DONT_FOLLOW;
+
+	switch (f->fts_info) {
+	case FTS_D:
+		if (f->fts_level > LIMIT_TREE_DEPTH) {
+			missed(c, f->fts_path, "it lies too deep", reterr);
+			return ERR(E_OK);
+		}
+		return add_tree(c, f->fts_path, FOLDER_MASK | IN_ONLYDIR | always, reterr);
+	case FTS_DNR:
+	case FTS_NS:
+	case FTS_ERR:
+		missed(c, f->fts_path, strerror(f->fts_errno), reterr);
+		return ERR(E_OK);
+	case FTS_DP:
+		return ERR(E_OK);
+	default:
+		if (f->fts_level == 0)
+			missed(c, f->fts_path, "it is not a folder", reterr);
+		return f->fts_statp->st_nlink > 1 ? add_tree(c, f->fts_path, FILE_MASK | always, reterr) : ERR(E_OK);
+	}
+}
+
 /* A folder sees what is done to its files by their names in it; with a second name, the file itself is watched. */
 static struct err add_found(struct changes *c, const FTSENT *f, struct reason *reterr)
 {
@@ -130,17 +158,18 @@ static void close_walk(FTS **w)
 		(void)fts_close(*w);
 }
 
-static struct err add_below(struct changes *c, const char *path, struct reason *reterr)
+static struct err add_below(struct changes *c, const struct root *r, struct reason *reterr)
 {
-	char *const paths[] = { (char *)(uintptr_t)path, NULL };
-	cleanup(close_walk) FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
+	char *const paths[] = { r->path, NULL };
+	cleanup(close_walk) FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | (r->container ? 0 : FTS_COMFOLLOW),
+						 NULL);
 	const FTSENT *f;
 	struct err e;
 
 	if (walk == NULL)
 		return ERR(E_LOCAL_IO);
 	while ((f = fts_read(walk)) != NULL)
-		if (failed(e = add_found(c, f, reterr)))
+		if (failed(e = r->container ? add_of_container(c, f, reterr) : add_found(c, f, reterr)))
 			return e;
 	return ERR(E_OK);
 }
@@ -171,14 +200,14 @@ static struct err add_root(struct changes *c, struct root *r, const char *path, 
 	r->parent_wd = inotify_add_watch(c->fd, slash == NULL ? "." : parent, PARENT_MASK | IN_MASK_ADD);
 	if (r->parent_wd < 0)
 		missed(c, parent, strerror(errno), reterr);
-	if (failed(e = add_below(c, path, reterr)))
+	if (failed(e = add_below(c, r, reterr)))
 		return e;
 	r->mount = mount_of(path);
 	return ERR(E_OK);
 }
 
-struct err changes_watch(const char *image, const char *model, struct changes **ret, bool *ret_whole,
-			 struct reason *reterr)
+static struct err watch(const char *first, bool container, const char *model, struct changes **ret, bool *ret_whole,
+			struct reason *reterr)
 {
 	cleanup_changes struct changes *c = calloc(1, sizeof(*c));
 	struct err e;
@@ -186,6 +215,7 @@ struct err changes_watch(const char *image, const char *model, struct changes **
 	if (c == NULL)
 		return ERR(E_LOCAL_MEMORY);
 	c->whole = true;
+	c->root[0].container = container;
 	c->mounts_fd = -1;
 	c->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (c->fd < 0) {
@@ -195,13 +225,25 @@ struct err changes_watch(const char *image, const char *model, struct changes **
 	c->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (c->mounts_fd < 0)
 		missed(c, "/proc/self/mountinfo", strerror(errno), reterr);
-	if (failed(e = add_root(c, &c->root[0], image, reterr)) || failed(e = add_root(c, &c->root[1], model, reterr)))
+	if (failed(e = add_root(c, &c->root[0], first, reterr)) || failed(e = add_root(c, &c->root[1], model, reterr)))
 		return e;
 	if (c->n_trees > 0)
 		qsort(c->tree, c->n_trees, sizeof(*c->tree), by_number);
 	*ret_whole = c->whole;
 	*ret = take_ptr(&c);
 	return ERR(E_OK);
+}
+
+struct err changes_watch(const char *image, const char *model, struct changes **ret, bool *ret_whole,
+			 struct reason *reterr)
+{
+	return watch(image, false, model, ret, ret_whole, reterr);
+}
+
+struct err changes_watch_root(const char *root, const char *model, struct changes **ret, bool *ret_whole,
+			      struct reason *reterr)
+{
+	return watch(root, true, model, ret, ret_whole, reterr);
 }
 
 static bool counts(const struct changes *c, const struct inotify_event *ev)

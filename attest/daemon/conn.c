@@ -165,6 +165,7 @@ static struct err check_role(const struct conn *c, struct reason *reterr)
 		[REQUEST_IDENTITY] = CALLER_AGENT, [REQUEST_TOKEN] = CALLER_AGENT, [REQUEST_PROOF] = CALLER_AGENT,
 		[REQUEST_REVOKE] = CALLER_AGENT,
 		[REQUEST_WATCH] = CALLER_RUN,      [REQUEST_STATUS] = CALLER_ROOT,
+		[REQUEST_CONTAINER] = CALLER_ROOT,
 	};
 
 	if (c->caller.role == role[c->request.kind])
@@ -244,6 +245,7 @@ static unsigned job_timeout_s(const struct daemon *d)
 
 void conn_ready(struct daemon *d, struct conn *c, short revents)
 {
+	static const struct reason no_containers = { "this daemon watches no containers" };
 	struct reason why = { "" };
 	struct err e;
 
@@ -262,6 +264,8 @@ void conn_ready(struct daemon *d, struct conn *c, short revents)
 		serve_status(d, c);
 	else if (c->request.kind == REQUEST_WATCH)
 		serve_watch(c);
+	else if (c->request.kind == REQUEST_CONTAINER)
+		conn_refuse(c, ERR(E_PEER_UNSUPPORTED), &no_containers);
 	else
 		set_state(c, CONN_QUEUED, job_timeout_s(d));
 }

@@ -9,6 +9,7 @@
 static const char *const names[] = {
 	[REQUEST_IDENTITY] = "identity", [REQUEST_TOKEN] = "token",   [REQUEST_PROOF] = "proof",
 	[REQUEST_REVOKE] = "revoke",     [REQUEST_WATCH] = "watch",   [REQUEST_STATUS] = "status",
+	[REQUEST_CONTAINER] = "container",
 };
 
 const char *request_name(enum request_kind kind)
@@ -79,6 +80,8 @@ static struct err read_members(struct request *r, struct reason *reterr)
 		return e;
 	if (r->kind == REQUEST_REVOKE && failed(e = jobj_str(&o, "token", LIMIT_TOKEN, &r->token)))
 		return e;
+	if (r->kind == REQUEST_CONTAINER && failed(e = jobj_hex(&o, "instance", r->instance, sizeof(r->instance))))
+		return e;
 	return jobj_end(&o);
 }
 
@@ -128,6 +131,8 @@ struct err request_write(const struct request *r, struct buf *ret)
 	if (r->kind == REQUEST_PROOF && failed(e = put_proof(o, r)))
 		return e;
 	if (r->kind == REQUEST_REVOKE && failed(e = json_put_str(o, "token", r->token)))
+		return e;
+	if (r->kind == REQUEST_CONTAINER && failed(e = json_put_hex(o, "instance", BYTES_ARR(r->instance))))
 		return e;
 	return json_write(o, ret);
 }

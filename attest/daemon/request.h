@@ -10,6 +10,8 @@
  *           {"nonce", "request": "revoke", "token"}
  *           {"nonce", "request": "watch"}      from `run`
  *           {"nonce", "request": "status"}     from root
+ *           {"nonce", "request": "container", "instance": 32 hex digits}  from root: a runtime's hook, which has made
+ *                                              this instance and goes on once its root and model are being watched
  *   daemon  {"outcome": "ok", "answer": {...}}
  *           {"outcome": "refused" | "error", "error": name of the code, "reason"}
  *
@@ -23,19 +25,29 @@
 #define ASSAY_ATTEST_DAEMON_REQUEST_H
 
 #include "attest/token.h"
+#include "firmware-measure/workload_event.h"
 
 #define REQUEST_NONCE_LEN 16
 #define REQUEST_MAX LIMIT_SMALL /* bytes in one packet, either way */
 #define REQUEST_METHOD_MAX 32
 #define REQUEST_TEXT_MAX 1024   /* scope, dpop_nonce */
 
-enum request_kind { REQUEST_IDENTITY, REQUEST_TOKEN, REQUEST_PROOF, REQUEST_REVOKE, REQUEST_WATCH, REQUEST_STATUS };
+enum request_kind {
+	REQUEST_IDENTITY,
+	REQUEST_TOKEN,
+	REQUEST_PROOF,
+	REQUEST_REVOKE,
+	REQUEST_WATCH,
+	REQUEST_STATUS,
+	REQUEST_CONTAINER,
+};
 
 struct request {
 	enum request_kind kind;
 	uint8_t nonce[REQUEST_NONCE_LEN];
 	struct token_want want;                      /* token */
 	const char *method, *url, *token, *dpop_nonce; /* proof; the last two may be NULL. token: revoke */
+	uint8_t instance[INSTANCE_ID_LEN];           /* container */
 	json_t *json;                                /* owner of what was parsed */
 };
 void request_done(struct request *r);

@@ -80,6 +80,7 @@ static struct err answer(struct host *h, const struct served *s, json_t **ret)
 		return give_back(h, s, ret);
 	case REQUEST_WATCH:
 	case REQUEST_STATUS:
+	case REQUEST_CONTAINER:
 		break;
 	}
 	return ERR(E_BUG);

@@ -19,7 +19,7 @@ static void check_members(const struct request *r)
 {
 	const bool token = r->kind == REQUEST_TOKEN, proof = r->kind == REQUEST_PROOF;
 
-	fuzz_must(r->kind <= REQUEST_STATUS);
+	fuzz_must(r->kind <= REQUEST_CONTAINER);
 	fuzz_must((r->want.scope != NULL) == token && (r->want.resource != NULL) == token);
 	fuzz_must((r->method != NULL) == proof && (r->url != NULL) == proof);
 	fuzz_must(proof || r->dpop_nonce == NULL);
@@ -48,6 +48,7 @@ static void check_request(struct bytes in)
 	if (written.n > REQUEST_MAX)
 		return;
 	fuzz_must(!failed(e) && back.kind == r.kind && memcmp(back.nonce, r.nonce, sizeof(r.nonce)) == 0);
+	fuzz_must(memcmp(back.instance, r.instance, sizeof(r.instance)) == 0);
 	fuzz_must(same_text(back.want.scope, r.want.scope) && same_text(back.want.resource, r.want.resource) &&
 		  same_text(back.want.task, r.want.task) && back.want.expected_s == r.want.expected_s);
 	fuzz_must(same_text(back.method, r.method) && same_text(back.url, r.url) && same_text(back.token, r.token) &&
