@@ -27,6 +27,8 @@ bool attest_accepted(const struct attest_reply *r, const uint8_t *instance);
 
 /* Lines for people: state, each instance's status, each failed check with what was expected and seen. */
 must_check struct err attest_print(const struct attest_reply *r, FILE *f);
+/* The same in one line, without what is good; cut where it does not fit. */
+void attest_describe(const struct attest_reply *r, char *to, size_t size);
 /* {"host","state","accepted","expires"?,"failures":[...],"results":[...]}; the caller owns *ret. */
 must_check struct err attest_reply_json(const struct attest_reply *r, json_t **ret);
 

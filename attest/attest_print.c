@@ -102,3 +102,18 @@ struct err attest_print(const struct attest_reply *r, FILE *f)
 	}
 	return ferror(f) == 0 ? ERR(E_OK) : ERR(E_LOCAL_IO);
 }
+
+void attest_describe(const struct attest_reply *r, char *to, size_t size)
+{
+	size_t n;
+
+	(void)snprintf(to, size, "host is %s", r->state);
+	for (size_t i = 0; i < r->n_failures; i++) {
+		const struct attest_failure *x = &r->failure[i];
+
+		n = strlen(to);
+		(void)snprintf(to + n, size - n, "; failed %s%s%s: expected %s, seen %s", x->check,
+			       x->subject[0] != '\0' ? " of " : "", log_quote(bytes_str(x->subject)),
+			       log_quote(bytes_str(x->expected)), log_quote(bytes_str(x->seen)));
+	}
+}

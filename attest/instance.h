@@ -29,6 +29,8 @@ struct process_id {
 	char boot[37];     /* /proc/sys/kernel/random/boot_id */
 };
 must_check struct err process_self(struct process_id *ret);
+/* Who has this number now. E_LOCAL_NOT_FOUND, E_LOCAL_IO: nobody. */
+must_check struct err process_find(pid_t pid, struct process_id *ret);
 bool process_alive(const struct process_id *p);
 /* The process that pid is a child of now; 0 for none in our pid namespace. E_LOCAL_NOT_FOUND, E_LOCAL_IO: it is gone. */
 must_check struct err process_parent(pid_t pid, pid_t *ret);

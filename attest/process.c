@@ -57,14 +57,19 @@ struct err process_parent(pid_t pid, pid_t *ret)
 	return ERR(E_OK);
 }
 
-struct err process_self(struct process_id *ret)
+struct err process_find(pid_t pid, struct process_id *ret)
 {
 	struct err e;
 
-	ret->pid = getpid();
+	ret->pid = pid;
 	if (failed(e = kernel_boot(ret->boot)))
 		return e;
 	return start_time(ret->pid, &ret->start);
+}
+
+struct err process_self(struct process_id *ret)
+{
+	return process_find(getpid(), ret);
 }
 
 bool process_alive(const struct process_id *p)

@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
+#include "attest/start.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -98,55 +99,14 @@ static size_t count_args(char *const *argv)
 	return n;
 }
 
-/* Key, folder, record: the folder first, because an instance in the log without one is ended. */
-static struct err start_instance(struct run *r, const struct measured *m)
-{
-	cleanup_visit struct visit v = VISIT_INIT;
-	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE, primary = TPM_HANDLE_NONE;
-	cleanup_wkey_blob struct wkey_blob key = WKEY_BLOB_INIT;
-	struct workload_event ev = { .kind = WORKLOAD_START, .agent = bytes_str(r->instance.agent), .image = m->image,
-				     .model = m->model };
-	struct tpm_name name;
-	struct err e;
-
-	if (failed(e = visit_begin_log(r->host, &v)) || failed(e = visit_session(&v, &session)) ||
-	    failed(e = boot_primary(v.tpm, &v.boot, &primary)) ||
-	    failed(e = wkey_create(&primary, &session, &key, &name)))
-		return e;
-	tpm_handle_done(&primary);
-	if (failed(e = workload_args_digest(count_args(r->argv), r->argv, ev.args)) ||
-	    failed(e = instance_write(r->host->state_fd, &r->instance, &key)))
-		return e;
-	memcpy(ev.instance, r->instance.id, INSTANCE_ID_LEN);
-	ev.key_name = tpm_name_bytes(&name);
-	return workload_append(&v.workload, &ev);
-}
-
-/* *ret_was: there was something to end. A folder without a start is swept away by the visit itself. */
-static struct err say_end(struct run *r, bool *ret_was)
-{
-	cleanup_visit struct visit v = VISIT_INIT;
-	struct err e;
-
-	*ret_was = false;
-	if (failed(e = visit_begin_log(r->host, &v)))
-		return e;
-	*ret_was = workload_find(&v.workload, r->instance.id) != NULL;
-	return visit_end_instance(&v, r->instance.id);
-}
-
-/* The end, and word of it to the verifier. Failing to reach it changes nothing: its verdict ages by itself. */
+/* Failing to tell the verifier changes nothing. */
 static void end_instance(struct run *r)
 {
-	const struct attest_options options = { .measure = false };
-	cleanup(attest_reply_done) struct attest_reply reply = { 0 };
-	bool was;
-	struct err e = say_end(r, &was);
+	struct reason why;
 
-	if (!failed(e) && was)
-		e = attest(r->host, &options, &reply);
-	if (failed(e))
-		run_say(r, "warning", r->host->why.text[0] != '\0' ? r->host->why.text : err_text(e), NULL);
+	instance_end(r->host, r->instance.id, &why);
+	if (why.text[0] != '\0')
+		run_say(r, "warning", why.text, NULL);
 }
 
 /* A signal that asks to end came before there was a command to forward it to. 0: none. */
@@ -216,7 +176,7 @@ static int run(struct run *r, const struct run_args *a)
 	if (failed(e = measure(&r->instance, &m, why)) ||
 	    failed(e = take_signals(r)))
 		return refused(r, e, NULL);
-	e = start_instance(r, &m);
+	e = instance_start(r->host, &r->instance, &m, count_args(r->argv), r->argv);
 	status = failed(e) ? refused(r, e, NULL) : run_command(r);
 	end_instance(r);
 	return status;

@@ -91,8 +91,7 @@ static struct err read_to_end(int fd, struct buf *ret)
 	return ERR(got == 0 ? E_OK : E_LIMIT_SIZE);
 }
 
-/* Leaves ret as it was unless all went well. */
-static struct err read_fd(int fd, struct buf *ret)
+struct err fd_read(int fd, struct buf *ret)
 {
 	size_t before = ret->n;
 	struct err e = read_to_end(fd, ret);
@@ -108,7 +107,7 @@ struct err file_read(int dir_fd, const char *path, struct buf *ret)
 
 	if (failed(e = open_for_read(dir_fd, path, &st, &fd)))
 		return e;
-	return read_fd(fd, ret);
+	return fd_read(fd, ret);
 }
 
 static struct err read_part(int fd, size_t max, struct buf *ret)
@@ -151,7 +150,7 @@ struct err file_read_secret(int dir_fd, const char *path, struct buf *ret)
 		return e;
 	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0 || st.st_uid != geteuid())
 		return ERR(E_LOCAL_PERMISSION);
-	return read_fd(fd, ret);
+	return fd_read(fd, ret);
 }
 
 struct err fd_write_all(int fd, struct bytes data)

@@ -50,6 +50,9 @@ must_check struct err file_write(int dir_fd, const char *path, struct bytes data
 /* The same but E_LOCAL_EXISTS when path is there already. */
 must_check struct err file_create(int dir_fd, const char *path, struct bytes data, mode_t mode);
 
+/* read(2) until the end, which a pipe has too; bounds and errors of file_read(). */
+must_check struct err fd_read(int fd, struct buf *ret);
+
 /* write(2) until all is written. E_LOCAL_IO; errno then says why. */
 must_check struct err fd_write_all(int fd, struct bytes data);
 

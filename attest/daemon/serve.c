@@ -108,22 +108,6 @@ void serve_request(struct host *h, const void *ctx, struct buf *out)
 
 /* ---------------------------------------------------------------- attestation */
 
-/* The lines of attest_print() without those that say what is good. */
-static void describe(const struct attest_reply *r, struct outcome *ret)
-{
-	size_t n = 0;
-
-	(void)snprintf(ret->text, sizeof(ret->text), "host is %s", r->state);
-	for (size_t i = 0; i < r->n_failures; i++) {
-		const struct attest_failure *x = &r->failure[i];
-
-		n = strlen(ret->text);
-		(void)snprintf(ret->text + n, sizeof(ret->text) - n, "; failed %s%s%s: expected %s, seen %s", x->check,
-			       x->subject[0] != '\0' ? " of " : "", log_quote(bytes_str(x->subject)),
-			       log_quote(bytes_str(x->expected)), log_quote(bytes_str(x->seen)));
-	}
-}
-
 static void decide(struct host *h, struct outcome *ret)
 {
 	const struct attest_options options = { .measure = true };
@@ -146,7 +130,7 @@ static void decide(struct host *h, struct outcome *ret)
 		    attest_accepted(&reply, id))
 			ret->n_accepted++;
 	}
-	describe(&reply, ret);
+	attest_describe(&reply, ret->text, sizeof(ret->text));
 }
 
 struct err outcome_write(const struct outcome *o, struct buf *out)

@@ -424,6 +424,28 @@ static void writes_all_to_a_slow_reader(void **state)
 	assert_err(fd_write_all(-1, BYTES_LIT("x")), E_LOCAL_IO);
 }
 
+static void reads_a_pipe(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT(10), small = BUF_INIT(9);
+	int fds[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pipe(fds), 0);
+		assert_ok(fd_write_all(fds[1], BYTES_LIT("0123456789")));
+		(void)close(fds[1]);
+		if (i == 0) {
+			assert_ok(fd_read(fds[0], &b));
+			assert_bytes(buf_bytes(&b), BYTES_LIT("0123456789"));
+		} else {
+			assert_err(fd_read(fds[0], &small), E_LIMIT_SIZE);
+			assert_int_equal(small.n, 0);
+		}
+		(void)close(fds[0]);
+	}
+	assert_err(fd_read(-1, &small), E_LOCAL_IO);
+}
+
 static void makes_folders(void **state)
 {
 	const struct folder *f = *state;
@@ -616,6 +638,7 @@ int main(void)
 		in_folder(a_failed_write_leaves_the_old_content),
 		in_folder(readers_see_whole_contents),
 		in_folder(writes_all_to_a_slow_reader),
+		cmocka_unit_test(reads_a_pipe),
 		in_folder(makes_folders),
 		in_folder(one_lock_at_a_time),
 		in_folder(read_while_nobody_writes),

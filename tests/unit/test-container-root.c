@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The root of a container as its image has it, and what the kernel says of a container. Its init is a child of ours. */
+#include "folder.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "attest/container/place.h"
+#include "attest/container/root.h"
+#include "firmware-measure/tree_walk.h"
+
+static json_t *absent;
+static char path[128];
+
+static int enter(void **state)
+{
+	if (folder_enter(state) != 0)
+		return -1;
+	absent = json_pack("[s, s, s, s, s]", "/proc", "/etc", "/etc/hosts", "/etc/mtab", "/data");
+	put_folder("r");
+	put_folder("r/bin");
+	put_text("r/bin/agent", "program");
+	(void)snprintf(path, sizeof(path), "%s/r", folder);
+	return absent == NULL ? -1 : 0;
+}
+
+static int leave(void **state)
+{
+	json_decref(absent);
+	return folder_leave(state);
+}
+
+static struct err digest(uint8_t ret[32], struct reason *why)
+{
+	struct instance_container c = { .rootfs = path, .absent = absent };
+	struct err e = container_root_pin(&c, getpid(), why);
+
+	return failed(e) ? e : container_root_digest(&c, ret, why);
+}
+
+struct digest32 {
+	uint8_t v[32];
+};
+
+static struct digest32 now(void)
+{
+	struct reason why = { "" };
+	struct digest32 d;
+	struct err e = digest(d.v, &why);
+
+	if (failed(e))
+		fail_msg("%s: %s", err_name(e), why.text);
+	return d;
+}
+
+static void same(struct digest32 a, bool want)
+{
+	struct digest32 b = now();
+
+	assert_int_equal(memcmp(&a, &b, sizeof(a)) == 0, want);
+}
+
+/* It is the digest of the layers, which tree_digest() gives. */
+static void is_the_digest_of_the_tree(void **state)
+{
+	struct pile_budget budget = { LIMIT_TREE_ENTRIES, LIMIT_TREE_BYTES };
+	cleanup_tree struct tree tree = { .pile = { .budget = &budget } };
+	struct digest32 d = now();
+	uint8_t plain[32];
+	uint64_t n;
+
+	(void)state;
+	assert_ok(tree_walk(path, false, NULL, &tree, &n, NULL));
+	assert_ok(tree_digest(&tree, false, plain));
+	assert_memory_equal(plain, d.v, 32);
+}
+
+static void what_the_runtime_made_does_not_count(void **state)
+{
+	struct digest32 before = now();
+
+	(void)state;
+	put_folder("r/proc");
+	put_folder("r/etc");
+	put_text("r/etc/hosts", "");
+	assert_int_equal(symlink("/proc/mounts", "r/etc/mtab"), 0);
+	same(before, true);
+}
+
+static void anything_in_it_counts(void **state)
+{
+	struct digest32 before = now();
+
+	(void)state;
+	put_folder("r/etc");
+	put_text("r/etc/hosts", "127.0.0.1 verifier\n");
+	same(before, false);
+	assert_int_equal(unlink("r/etc/hosts"), 0);
+	same(before, true);
+
+	put_text("r/etc/passwd", ""); /* empty, but nobody has said that the image lacks it */
+	same(before, false);
+	assert_int_equal(unlink("r/etc/passwd"), 0);
+
+	assert_int_equal(symlink("/bin/agent", "r/etc/mtab"), 0);
+	same(before, false);
+	assert_int_equal(unlink("r/etc/mtab"), 0);
+	assert_int_equal(rmdir("r/etc"), 0);
+
+	put_folder("r/sys");
+	same(before, false);
+	assert_int_equal(rmdir("r/sys"), 0);
+
+	put_folder("r/data");
+	put_folder("r/data/hosts"); /* not /etc/hosts */
+	same(before, false);
+	assert_int_equal(rmdir("r/data/hosts"), 0);
+	same(before, true);
+}
+
+static void another_folder_under_the_name(void **state)
+{
+	struct instance_container c = { .rootfs = path, .absent = absent };
+	struct reason why = { "" };
+	uint8_t d[32];
+
+	(void)state;
+	assert_ok(container_root_pin(&c, getpid(), NULL));
+	assert_ok(container_root_digest(&c, d, NULL));
+	assert_int_equal(rename("r", "old"), 0);
+	assert_err(container_root_digest(&c, d, NULL), E_LOCAL_NOT_FOUND);
+	put_folder("r");
+	assert_err(container_root_digest(&c, d, &why), E_PEER_CHANGED);
+	assert_non_null(strstr(why.text, "another folder"));
+	assert_int_equal(rmdir("r"), 0);
+	assert_int_equal(symlink("old", "r"), 0);
+	assert_err(container_root_digest(&c, d, NULL), E_LOCAL_NOT_FOUND);
+}
+
+/* ---------------------------------------------------------------- a child in the place of a container's init */
+
+struct child {
+	int flags;          /* namespaces of its own */
+	const char *mount;  /* put over r, in its mount namespace */
+	bool enter;         /* has r as its root */
+	const char *map;    /* of its user namespace */
+};
+
+/* Lives until we do not. 0: this machine does not let us make namespaces. */
+static pid_t begin(const struct child *c)
+{
+	int ready[2], go[2];
+	char ok = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(go), 0);
+	pid = (pid_t)syscall(SYS_clone, c->flags | SIGCHLD, NULL, NULL, NULL, 0);
+	assert_true(pid >= 0 || errno == EPERM);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if ((c->mount != NULL && (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+					  mount(c->mount, "r", NULL, MS_BIND, NULL) != 0)) ||
+		    (c->enter && (chroot("r") != 0 || chdir("/") != 0)) || write(ready[1], "+", 1) != 1)
+			_exit(1);
+		(void)close(go[1]);
+		(void)read(go[0], &ok, 1);
+		pause();
+		_exit(0);
+	}
+	(void)close(ready[1]);
+	(void)close(go[0]);
+	(void)close(go[1]);
+	if (pid > 0 && read(ready[0], &ok, 1) != 1) {
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		pid = 0;
+	}
+	(void)close(ready[0]);
+	if (pid > 0 && c->map != NULL) {
+		char name[64];
+		int fd;
+
+		(void)snprintf(name, sizeof(name), "/proc/%d/uid_map", (int)pid);
+		fd = open(name, O_WRONLY | O_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, c->map, strlen(c->map)), strlen(c->map));
+		(void)close(fd);
+	}
+	return pid < 0 ? 0 : pid;
+}
+
+static void end(pid_t pid)
+{
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+#define NEED(pid)                                                                              \
+	do {                                                                                   \
+		if ((pid) == 0) {                                                              \
+			print_message("SKIP: this machine lets us make no such namespace\n");  \
+			skip();                                                                \
+		}                                                                              \
+	} while (0)
+
+static void init_must_see_that_folder(void **state)
+{
+	struct instance_container c = { .rootfs = path, .absent = absent };
+	const struct child plain = { .flags = CLONE_NEWNS }, swapped = { .flags = CLONE_NEWNS, .mount = "other" };
+	struct reason why = { "" };
+	pid_t pid;
+
+	(void)state;
+	put_folder("other");
+	pid = begin(&plain);
+	NEED(pid);
+	assert_ok(container_root_pin(&c, pid, NULL));
+	end(pid);
+	pid = begin(&swapped);
+	NEED(pid);
+	assert_err(container_root_pin(&c, pid, &why), E_AUTH_CONFLICT);
+	assert_non_null(strstr(why.text, "is not the folder"));
+	end(pid);
+	assert_err(container_root_pin(&c, pid, NULL), E_LOCAL_NOT_FOUND);
+}
+
+static void running_it_still_has_it(void **state)
+{
+	struct instance_container c = { .rootfs = path, .absent = absent };
+	const struct child in = { .enter = true }, out = { .enter = false };
+	pid_t pid;
+
+	(void)state;
+	assert_ok(container_root_pin(&c, getpid(), NULL));
+	pid = begin(&in);
+	NEED(pid);
+	assert_ok(container_root_check(&c, pid, NULL));
+	end(pid);
+	assert_err(container_root_check(&c, pid, NULL), E_LOCAL_NOT_FOUND);
+	pid = begin(&out);
+	NEED(pid);
+	assert_err(container_root_check(&c, pid, NULL), E_AUTH_CONFLICT);
+	end(pid);
+}
+
+static void namespaces_of_its_own(void **state)
+{
+	static const struct {
+		int flag;
+		const char *name;
+	} own[] = { { CLONE_NEWPID, "pid" }, { CLONE_NEWNS, "mnt" }, { CLONE_NEWIPC, "ipc" }, { CLONE_NEWUTS, "uts" } };
+	const int all = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+	struct child c = { .flags = all };
+	pid_t pid = begin(&c);
+
+	(void)state;
+	NEED(pid);
+	assert_ok(container_namespaces_check(pid, NULL));
+	end(pid);
+	assert_err(container_namespaces_check(pid, NULL), E_LOCAL_NOT_FOUND);
+	for (size_t i = 0; i < array_len(own); i++) {
+		struct reason why = { "" };
+		char words[64];
+
+		c.flags = all & ~own[i].flag;
+		pid = begin(&c);
+		NEED(pid);
+		assert_err(container_namespaces_check(pid, &why), E_AUTH_CONFLICT);
+		(void)snprintf(words, sizeof(words), "host's %s namespace", own[i].name);
+		assert_non_null(strstr(why.text, words));
+		end(pid);
+	}
+}
+
+static void uids_outside(void **state)
+{
+	const struct child c = { .flags = CLONE_NEWUSER, .map = "0 100000 10\n20 5 1\n" };
+	uint32_t uid = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_ok(container_host_uid(getpid(), 1000, &uid, NULL));
+	assert_int_equal(uid, 1000);
+	assert_err(container_host_uid(getpid(), UINT32_MAX, &uid, NULL), E_AUTH_REFUSED);
+	pid = begin(&c);
+	NEED(pid);
+	assert_ok(container_host_uid(pid, 9, &uid, NULL));
+	assert_int_equal(uid, 100009);
+	assert_ok(container_host_uid(pid, 20, &uid, NULL));
+	assert_int_equal(uid, 5);
+	assert_err(container_host_uid(pid, 10, &uid, NULL), E_AUTH_REFUSED);
+	assert_err(container_host_uid(pid, 21, &uid, NULL), E_AUTH_REFUSED);
+	end(pid);
+	assert_err(container_host_uid(pid, 9, &uid, NULL), E_LOCAL_NOT_FOUND);
+}
+
+#define in(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in(is_the_digest_of_the_tree),
+		in(what_the_runtime_made_does_not_count),
+		in(anything_in_it_counts),
+		in(another_folder_under_the_name),
+		in(init_must_see_that_folder),
+		in(running_it_still_has_it),
+		in(namespaces_of_its_own),
+		cmocka_unit_test(uids_outside),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
