@@ -2,13 +2,9 @@
 /* The root of a container as its image has it, and what the kernel says of a container. Its init is a child of ours. */
 #include "folder.h"
 
-#include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+
+#include "child.h"
 
 #include "attest/container/place.h"
 #include "attest/container/root.h"
@@ -142,110 +138,54 @@ static void another_folder_under_the_name(void **state)
 	assert_err(container_root_digest(&c, d, NULL), E_LOCAL_NOT_FOUND);
 }
 
-/* ---------------------------------------------------------------- a child in the place of a container's init */
-
-struct child {
-	int flags;          /* namespaces of its own */
-	const char *mount;  /* put over r, in its mount namespace */
-	bool enter;         /* has r as its root */
-	const char *map;    /* of its user namespace */
-};
-
-/* Lives until we do not. 0: this machine does not let us make namespaces. */
-static pid_t begin(const struct child *c)
+static bool mount_other(void)
 {
-	int ready[2], go[2];
-	char ok = 0;
-	pid_t pid;
-
-	assert_int_equal(pipe(ready), 0);
-	assert_int_equal(pipe(go), 0);
-	pid = (pid_t)syscall(SYS_clone, c->flags | SIGCHLD, NULL, NULL, NULL, 0);
-	assert_true(pid >= 0 || errno == EPERM);
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if ((c->mount != NULL && (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-					  mount(c->mount, "r", NULL, MS_BIND, NULL) != 0)) ||
-		    (c->enter && (chroot("r") != 0 || chdir("/") != 0)) || write(ready[1], "+", 1) != 1)
-			_exit(1);
-		(void)close(go[1]);
-		(void)read(go[0], &ok, 1);
-		pause();
-		_exit(0);
-	}
-	(void)close(ready[1]);
-	(void)close(go[0]);
-	(void)close(go[1]);
-	if (pid > 0 && read(ready[0], &ok, 1) != 1) {
-		assert_int_equal(waitpid(pid, NULL, 0), pid);
-		pid = 0;
-	}
-	(void)close(ready[0]);
-	if (pid > 0 && c->map != NULL) {
-		char name[64];
-		int fd;
-
-		(void)snprintf(name, sizeof(name), "/proc/%d/uid_map", (int)pid);
-		fd = open(name, O_WRONLY | O_CLOEXEC);
-		assert_true(fd >= 0);
-		assert_int_equal(write(fd, c->map, strlen(c->map)), strlen(c->map));
-		(void)close(fd);
-	}
-	return pid < 0 ? 0 : pid;
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount("other", "r", NULL, MS_BIND, NULL) == 0;
 }
 
-static void end(pid_t pid)
+static bool enter_root(void)
 {
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return chroot("r") == 0 && chdir("/") == 0;
 }
-
-#define NEED(pid)                                                                              \
-	do {                                                                                   \
-		if ((pid) == 0) {                                                              \
-			print_message("SKIP: this machine lets us make no such namespace\n");  \
-			skip();                                                                \
-		}                                                                              \
-	} while (0)
 
 static void init_must_see_that_folder(void **state)
 {
 	struct instance_container c = { .rootfs = path, .absent = absent };
-	const struct child plain = { .flags = CLONE_NEWNS }, swapped = { .flags = CLONE_NEWNS, .mount = "other" };
+	const struct child plain = { .flags = CLONE_NEWNS }, swapped = { .flags = CLONE_NEWNS, .prepare = mount_other };
 	struct reason why = { "" };
 	pid_t pid;
 
 	(void)state;
 	put_folder("other");
-	pid = begin(&plain);
-	NEED(pid);
+	pid = child_begin(&plain);
+	CHILD_NEED(pid);
 	assert_ok(container_root_pin(&c, pid, NULL));
-	end(pid);
-	pid = begin(&swapped);
-	NEED(pid);
+	child_end(pid);
+	pid = child_begin(&swapped);
+	CHILD_NEED(pid);
 	assert_err(container_root_pin(&c, pid, &why), E_AUTH_CONFLICT);
 	assert_non_null(strstr(why.text, "is not the folder"));
-	end(pid);
+	child_end(pid);
 	assert_err(container_root_pin(&c, pid, NULL), E_LOCAL_NOT_FOUND);
 }
 
 static void running_it_still_has_it(void **state)
 {
 	struct instance_container c = { .rootfs = path, .absent = absent };
-	const struct child in = { .enter = true }, out = { .enter = false };
+	const struct child inside = { .prepare = enter_root }, outside = { .prepare = NULL };
 	pid_t pid;
 
 	(void)state;
 	assert_ok(container_root_pin(&c, getpid(), NULL));
-	pid = begin(&in);
-	NEED(pid);
+	pid = child_begin(&inside);
+	CHILD_NEED(pid);
 	assert_ok(container_root_check(&c, pid, NULL));
-	end(pid);
+	child_end(pid);
 	assert_err(container_root_check(&c, pid, NULL), E_LOCAL_NOT_FOUND);
-	pid = begin(&out);
-	NEED(pid);
+	pid = child_begin(&outside);
+	CHILD_NEED(pid);
 	assert_err(container_root_check(&c, pid, NULL), E_AUTH_CONFLICT);
-	end(pid);
+	child_end(pid);
 }
 
 static void namespaces_of_its_own(void **state)
@@ -256,24 +196,24 @@ static void namespaces_of_its_own(void **state)
 	} own[] = { { CLONE_NEWPID, "pid" }, { CLONE_NEWNS, "mnt" }, { CLONE_NEWIPC, "ipc" }, { CLONE_NEWUTS, "uts" } };
 	const int all = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
 	struct child c = { .flags = all };
-	pid_t pid = begin(&c);
+	pid_t pid = child_begin(&c);
 
 	(void)state;
-	NEED(pid);
+	CHILD_NEED(pid);
 	assert_ok(container_namespaces_check(pid, NULL));
-	end(pid);
+	child_end(pid);
 	assert_err(container_namespaces_check(pid, NULL), E_LOCAL_NOT_FOUND);
 	for (size_t i = 0; i < array_len(own); i++) {
 		struct reason why = { "" };
 		char words[64];
 
 		c.flags = all & ~own[i].flag;
-		pid = begin(&c);
-		NEED(pid);
+		pid = child_begin(&c);
+		CHILD_NEED(pid);
 		assert_err(container_namespaces_check(pid, &why), E_AUTH_CONFLICT);
 		(void)snprintf(words, sizeof(words), "host's %s namespace", own[i].name);
 		assert_non_null(strstr(why.text, words));
-		end(pid);
+		child_end(pid);
 	}
 }
 
@@ -287,15 +227,15 @@ static void uids_outside(void **state)
 	assert_ok(container_host_uid(getpid(), 1000, &uid, NULL));
 	assert_int_equal(uid, 1000);
 	assert_err(container_host_uid(getpid(), UINT32_MAX, &uid, NULL), E_AUTH_REFUSED);
-	pid = begin(&c);
-	NEED(pid);
+	pid = child_begin(&c);
+	CHILD_NEED(pid);
 	assert_ok(container_host_uid(pid, 9, &uid, NULL));
 	assert_int_equal(uid, 100009);
 	assert_ok(container_host_uid(pid, 20, &uid, NULL));
 	assert_int_equal(uid, 5);
 	assert_err(container_host_uid(pid, 10, &uid, NULL), E_AUTH_REFUSED);
 	assert_err(container_host_uid(pid, 21, &uid, NULL), E_AUTH_REFUSED);
-	end(pid);
+	child_end(pid);
 	assert_err(container_host_uid(pid, 9, &uid, NULL), E_LOCAL_NOT_FOUND);
 }
 
