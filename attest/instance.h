@@ -31,7 +31,10 @@ struct process_id {
 must_check struct err process_self(struct process_id *ret);
 /* Who has this number now. E_LOCAL_NOT_FOUND, E_LOCAL_IO: nobody. */
 must_check struct err process_find(pid_t pid, struct process_id *ret);
+/* False also where it has ended and nobody has waited for it yet. */
 bool process_alive(const struct process_id *p);
+/* Whether the process has not ended yet. */
+bool pidfd_alive(int pidfd);
 /* The process that pid is a child of now; 0 for none in our pid namespace. E_LOCAL_NOT_FOUND, E_LOCAL_IO: it is gone. */
 must_check struct err process_parent(pid_t pid, pid_t *ret);
 

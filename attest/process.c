@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which process: number, start time and the kernel's boot; and whose child. */
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/pidfd.h>
 
 #include "attest/instance.h"
 #include "base/file.h"
@@ -72,11 +74,20 @@ struct err process_self(struct process_id *ret)
 	return process_find(getpid(), ret);
 }
 
+bool pidfd_alive(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 0;
+}
+
+/* Pinned first, so that what is read under the number is about what was pinned. */
 bool process_alive(const struct process_id *p)
 {
+	cleanup_fd int fd = pidfd_open(p->pid, 0);
 	uint64_t start;
 	char boot[37];
 
-	return !failed(kernel_boot(boot)) && strcmp(boot, p->boot) == 0 && !failed(start_time(p->pid, &start)) &&
-	       start == p->start;
+	return fd >= 0 && !failed(kernel_boot(boot)) && strcmp(boot, p->boot) == 0 &&
+	       !failed(start_time(p->pid, &start)) && start == p->start && pidfd_alive(fd);
 }

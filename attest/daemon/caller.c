@@ -14,7 +14,7 @@
 #define TRIES_MAX 8 /* a parent that dies while it is looked at makes way for another one */
 
 /* Those that decide about root come first: a sandbox of ours may well have changed the others. */
-static const char *const namespaces[] = { "pid", "user", "mnt", "cgroup" };
+static const char *const namespaces[] = { "ns/pid", "ns/user", "ns/mnt", "ns/cgroup" };
 #define N_FOR_ROOT 2
 
 void caller_done(struct caller *c)
@@ -86,7 +86,7 @@ static struct err step_up(const struct step *child, struct step *ret)
 	return ERR(E_LOCAL_BUSY);
 }
 
-/* The instance whose `run` is the nearest ancestor, or NULL. */
+/* The instance whose `run` or init is the nearest ancestor, or NULL. */
 static struct err find_ancestor(const struct caller *c, struct roster *roster, struct roster_entry **ret)
 {
 	cleanup(step_done) struct step at = { c->pid, dup(c->pidfd) };
@@ -108,15 +108,16 @@ static struct err find_ancestor(const struct caller *c, struct roster *roster, s
 	return ERR(E_LIMIT_DEPTH);
 }
 
-static struct err same_namespace(pid_t a, pid_t b, const char *kind, bool *ret)
+/* What /proc/PID/WHAT leads to is the same for both. */
+static struct err same_thing(pid_t a, pid_t b, const char *what, bool *ret)
 {
 	struct stat sa, sb;
 	char path[64];
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)a, kind);
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)a, what);
 	if (stat(path, &sa) != 0)
 		return ERR(E_LOCAL_IO);
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)b, kind);
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)b, what);
 	if (stat(path, &sb) != 0)
 		return ERR(E_LOCAL_IO);
 	*ret = sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
@@ -167,12 +168,12 @@ static struct err check_namespaces(const struct caller *c, pid_t other, size_t n
 	bool same;
 
 	for (size_t i = 0; i < n; i++) {
-		if (failed(e = same_namespace(c->pid, other, namespaces[i], &same)))
+		if (failed(e = same_thing(c->pid, other, namespaces[i], &same)))
 			return e;
 		if (same)
 			continue;
 		reason_set(reterr, "process %d is in another %s namespace than its instance was started in",
-			   (int)c->pid, namespaces[i]);
+			   (int)c->pid, namespaces[i] + strlen("ns/"));
 		return ERR(E_AUTH_REFUSED);
 	}
 	return ERR(E_OK);
@@ -211,18 +212,48 @@ static struct err check_agent(const struct caller *c, const struct roster_entry 
 	return ERR(E_AUTH_UNKNOWN);
 }
 
+/*
+ * The host's root: in our namespaces, and what it calls / is what we call so. A container that shares the host's pid
+ * namespace may have a root who has left its init; he is none of ours.
+ */
+static bool is_root(const struct caller *c)
+{
+	bool same = false;
+
+	return c->uid == 0 && !failed(check_namespaces(c, getpid(), N_FOR_ROOT, NULL)) &&
+	       !failed(same_thing(c->pid, getpid(), "root/", &same)) && same;
+}
+
+/* No instance's; of the processes that look as if they were, it is said why not. */
+static struct err stranger(const struct caller *c, const struct roster *roster, struct reason *reterr)
+{
+	reason_set(reterr, "process %d belongs to no instance: only what assay-attest run has started is measured, and what "
+			   "a container that its runtime has made known started in itself", (int)c->pid);
+	for (size_t i = 0; i < roster->n; i++) {
+		const struct roster_entry *x = &roster->entry[i];
+		bool same = false;
+
+		if (!x->container || failed(same_thing(c->pid, x->run, "ns/mnt", &same)) || !same)
+			continue;
+		reason_set(reterr, "process %d has come into its container from outside (exec, nsenter): it is not below "
+				   "process %d, with which the container was measured", (int)c->pid, (int)x->run);
+		return ERR(E_AUTH_REFUSED);
+	}
+	return ERR(E_AUTH_UNKNOWN);
+}
+
 /* Sets the role; the caller may still be about to end. */
 static struct err place(struct caller *c, struct roster *roster, struct reason *reterr)
 {
 	struct roster_entry *x = roster_by_run(roster, c->pid);
 	struct err e;
 
-	if (x != NULL) {
+	if (x != NULL && !x->container) {
 		c->role = CALLER_RUN;
 		memcpy(c->instance, x->id, INSTANCE_ID_LEN);
 		return ERR(E_OK);
 	}
-	if (failed(e = find_ancestor(c, roster, &x)))
+	if (x == NULL && failed(e = find_ancestor(c, roster, &x)))
 		return e;
 	if (x != NULL) {
 		if (failed(e = check_agent(c, x, reterr)))
@@ -231,13 +262,11 @@ static struct err place(struct caller *c, struct roster *roster, struct reason *
 		memcpy(c->instance, x->id, INSTANCE_ID_LEN);
 		return ERR(E_OK);
 	}
-	if (c->uid == 0 && !failed(check_namespaces(c, getpid(), N_FOR_ROOT, NULL))) {
+	if (is_root(c)) {
 		c->role = CALLER_ROOT;
 		return ERR(E_OK);
 	}
-	reason_set(reterr, "process %d belongs to no instance: only what assay-attest run has started is measured",
-		   (int)c->pid);
-	return ERR(E_AUTH_UNKNOWN);
+	return stranger(c, roster, reterr);
 }
 
 struct err caller_identify(struct caller *c, struct roster *roster, struct reason *reterr)

@@ -12,6 +12,10 @@
  * starts stays below it, orphans too, and nobody gets there from elsewhere. Each step of the way is pinned before it
  * is believed. Then the caller must have the command's uid, the pid, user, mount and cgroup namespaces of `run`, and
  * its cgroup: a container that an agent has made is none of those that were measured.
+ *
+ * In a container that a runtime's hook has made known, its init takes the place of `run`, and is itself a caller: the
+ * kernel gives what a pid namespace ends with to its init. Whoever comes in from outside (exec, nsenter(1)) is not
+ * below the init and was not measured. uids are those of this host, whatever a user namespace calls them.
  */
 #ifndef ASSAY_ATTEST_DAEMON_CALLER_H
 #define ASSAY_ATTEST_DAEMON_CALLER_H
@@ -24,7 +28,7 @@ enum caller_role {
 	CALLER_NOBODY,
 	CALLER_AGENT, /* a process of an instance */
 	CALLER_RUN,   /* the `run` of an instance */
-	CALLER_ROOT,  /* another process of root's, in our pid and user namespaces */
+	CALLER_ROOT,  /* another process of root's, in our pid and user namespaces and with our root folder */
 };
 
 struct caller {

@@ -2,7 +2,6 @@
 #include "attest/daemon/roster.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
@@ -11,13 +10,6 @@
 #include "base/log.h"
 
 #define SETTLED_MS 2000 /* a folder's time is as coarse as a tick: younger than this, it may change without showing it */
-
-bool pidfd_alive(int pidfd)
-{
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 0;
-}
 
 void roster_init(int state_fd, struct roster *ret)
 {
@@ -99,7 +91,7 @@ static void add(struct roster *r, const uint8_t id[INSTANCE_ID_LEN])
 		return;
 	}
 	x = &r->entry[r->n++];
-	*x = (struct roster_entry){ .uid = i.uid, .run = i.parent.pid, .pidfd = take_fd(&pidfd) };
+	*x = (struct roster_entry){ .uid = i.uid, .container = i.container.id != NULL, .run = i.parent.pid, .pidfd = take_fd(&pidfd) };
 	memcpy(x->id, id, INSTANCE_ID_LEN);
 	(void)snprintf(x->agent, sizeof(x->agent), "%s", i.agent);
 }
@@ -116,6 +108,14 @@ static bool is_current(const struct roster *r, const struct stat *st)
 	return age_ms > SETTLED_MS && clock_boottime_ms() - r->read_ms < (uint64_t)age_ms - SETTLED_MS;
 }
 
+static bool all_live(const struct roster *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!pidfd_alive(r->entry[i].pidfd))
+			return false;
+	return true;
+}
+
 struct err roster_refresh(struct roster *r)
 {
 	cleanup_free struct listing *l = calloc(1, sizeof(*l));
@@ -128,7 +128,7 @@ struct err roster_refresh(struct roster *r)
 		if (errno != ENOENT)
 			return ERR(E_LOCAL_IO);
 		st = (struct stat){ 0 };
-	} else if (is_current(r, &st)) {
+	} else if (is_current(r, &st) && all_live(r)) {
 		return ERR(E_OK);
 	}
 	r->abandoned = false;
@@ -141,6 +141,7 @@ struct err roster_refresh(struct roster *r)
 	if (l->too_many)
 		log_debug("more folders of instances than can live");
 	r->changed = st.st_mtim;
+	r->reading++;
 	r->read_ms = clock_boottime_ms();
 	return ERR(E_OK);
 }

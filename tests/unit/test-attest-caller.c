@@ -438,6 +438,309 @@ static void test_moved_to_another_cgroup(void **state)
 		(void)poll(NULL, 0, 5);
 }
 
+/* ---------------------------------------------------------------- containers */
+
+/* Ready when the other end of this pipe is closed. */
+static void await_end(int fd)
+{
+	char byte;
+
+	must(read(fd, &byte, 1) == 0);
+}
+
+static void write_container(uint8_t id, pid_t init)
+{
+	cleanup_wkey_blob struct wkey_blob key = WKEY_BLOB_INIT;
+	char name[] = "c", path[] = "/x";
+	struct instance i = { .id = { id }, .agent = "agent", .model = path, .uid = NOBODY,
+			      .container = { .id = name, .rootfs = path, .absent = json_array() } };
+
+	must(!failed(buf_add(&key.auth, BYTES_LIT("a"))) && !failed(process_find(init, &i.parent)));
+	must(!failed(instance_write(state_fd, &i, &key)));
+	json_decref(i.container.absent);
+}
+
+/*
+ * An instance in a container: the leader of the process group is the runtime, its child the init in namespaces of its
+ * own, which does what the test wants when the hook has written it down.
+ */
+static pid_t start_container(uint8_t id, void (*init)(void))
+{
+	pid_t runtime = fork(), pid;
+	int fds[2];
+
+	if (runtime != 0)
+		return remember(runtime);
+	must(setpgid(0, 0) == 0 && pipe(fds) == 0 && unshare(CLONE_NEWPID | CLONE_NEWNS) == 0);
+	pid = fork();
+	must(pid >= 0);
+	(void)close(fds[pid == 0 ? 1 : 0]);
+	if (pid == 0) {
+		await_end(fds[0]);
+		must(getpid() == 1);
+		init();
+		_exit(0);
+	}
+	write_container(id, pid);
+	(void)close(fds[1]);
+	for (;;)
+		(void)pause();
+}
+
+static void idle(void)
+{
+	(void)pause();
+}
+
+/* Below an init that stays. */
+static void below(void (*act)(void))
+{
+	if (fork() == 0) {
+		act();
+		_exit(0);
+	}
+	for (;;)
+		(void)pause();
+}
+
+static void child_of_init(void)
+{
+	below(as_nobody);
+}
+
+static void grandchild_of_init(void)
+{
+	below(grandchild);
+}
+
+static void orphan_in_container(void)
+{
+	below(orphan);
+}
+
+/* The numbers are the host's: a container's own would be 1, 2, 3. */
+static void test_processes_of_a_container(void **state)
+{
+	static void (*const kinds[])(void) = { as_nobody, child_of_init, grandchild_of_init, orphan_in_container };
+
+	(void)state;
+	for (size_t i = 0; i < array_len(kinds); i++) {
+		pid_t other = start_container(77, idle), runtime = start_container((uint8_t)(i + 1), kinds[i]);
+		cleanup_caller struct caller c = CALLER_INIT;
+		const struct roster_entry *x;
+		cleanup_fd int fd = next_connection();
+
+		assert_ok(identify(fd, &c));
+		assert_int_equal(c.role, CALLER_AGENT);
+		assert_int_equal(c.instance[0], i + 1);
+		x = roster_find(&roster, c.instance);
+		assert_true(x->container);
+		assert_true(x->run > runtime);
+		assert_true(i == 0 ? c.pid == x->run : c.pid > x->run);
+		end(runtime);
+		end(other);
+		(void)remove_tree("instances");
+	}
+}
+
+static void as_container_root(void)
+{
+	dial_and_stay();
+}
+
+static void nested_container(void)
+{
+	below(in_pid_namespace);
+}
+
+static void nested_mounts(void)
+{
+	below(in_mount_namespace);
+}
+
+static void nested_cgroups(void)
+{
+	below(in_cgroup_namespace);
+}
+
+static void other_user_in_container(void)
+{
+	below(as_another);
+}
+
+/* Not what was measured; and root of a container is not this host's root. */
+static void test_those_that_do_not_fit_a_container(void **state)
+{
+	static const struct misfit cases[] = {
+		{ as_container_root, E_AUTH_REFUSED, "has uid 0" },
+		{ other_user_in_container, E_AUTH_REFUSED, "has uid 12345" },
+		{ nested_container, E_AUTH_REFUSED, "another pid namespace" },
+		{ nested_mounts, E_AUTH_REFUSED, "another mnt namespace" },
+		{ nested_cgroups, E_AUTH_REFUSED, "another cgroup namespace" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		pid_t runtime = start_container((uint8_t)(i + 1), cases[i].act);
+		cleanup_caller struct caller c = CALLER_INIT;
+		cleanup_fd int fd = next_connection();
+
+		assert_code(identify(fd, &c), cases[i].want);
+		assert_int_equal(c.role, CALLER_NOBODY);
+		says(cases[i].word);
+		end(runtime);
+	}
+}
+
+static int target; /* pidfd of the init that is entered */
+
+static void enter_from_outside(void)
+{
+	must(setns(target, CLONE_NEWPID | CLONE_NEWNS) == 0 && chdir(folder) == 0);
+	if (fork() == 0)
+		as_nobody();
+	for (;;)
+		(void)pause();
+}
+
+static void enter_as_root(void)
+{
+	must(setns(target, CLONE_NEWNS) == 0 && chdir(folder) == 0);
+	must(chroot("/proc") == 0); /* any other root than the host's: this container has no file system of its own */
+	dial_and_stay();
+}
+
+/* As `exec` of a runtime and nsenter(1) do it: all that a member of the container has, but not below its init. */
+static void test_entered_from_outside(void **state)
+{
+	static void (*const kinds[])(void) = { enter_from_outside, enter_as_root };
+
+	(void)state;
+	for (size_t i = 0; i < array_len(kinds); i++) {
+		pid_t runtime = start_container((uint8_t)(i + 1), as_nobody), entered;
+		cleanup_caller struct caller init = CALLER_INIT, c = CALLER_INIT;
+		cleanup_fd int fd = next_connection(), second = -1;
+
+		assert_ok(identify(fd, &init));
+		target = init.pidfd;
+		entered = start_stranger(kinds[i]);
+		second = next_connection();
+		assert_err(identify(second, &c), E_AUTH_REFUSED);
+		says("from outside");
+		end(entered);
+		end(runtime);
+	}
+}
+
+static void in_another_root(void)
+{
+	must(chroot(".") == 0);
+	dial_and_stay();
+}
+
+/* Of a container that has the host's pid namespace, when it has left its init. */
+static void test_root_with_another_root_folder(void **state)
+{
+	cleanup_caller struct caller c = CALLER_INIT;
+	pid_t pid = start_stranger(in_another_root);
+	cleanup_fd int fd = next_connection();
+
+	(void)state;
+	assert_err(identify(fd, &c), E_AUTH_UNKNOWN);
+	assert_int_equal(c.role, CALLER_NOBODY);
+	end(pid);
+}
+
+static int answers[2]; /* the test tells a container when to go on */
+
+static void send_from_container(void)
+{
+	int fd;
+
+	become(NOBODY);
+	fd = dial();
+	must(send(fd, "own", 3, 0) == 3);
+	if (fork() == 0) {
+		char byte;
+
+		must(read(answers[0], &byte, 1) == 1 && send(fd, "child", 5, 0) == 5);
+		_exit(0);
+	}
+	for (;;)
+		(void)pause();
+}
+
+/* What comes over its connection, in the host's numbers: from the one who made it, or from another one. */
+static void test_packets_from_a_container(void **state)
+{
+	cleanup_buf struct buf b = BUF_INIT(REQUEST_MAX);
+	cleanup_caller struct caller c = CALLER_INIT;
+	struct pollfd p = { .events = POLLIN };
+	pid_t runtime;
+	int fd;
+
+	(void)state;
+	assert_int_equal(pipe2(answers, O_CLOEXEC), 0);
+	runtime = start_container(1, send_from_container);
+	fd = p.fd = next_connection();
+	assert_ok(identify(fd, &c));
+	assert_int_equal(poll(&p, 1, 30000), 1);
+	assert_ok(caller_receive(&c, fd, &b, &why));
+	assert_bytes(buf_bytes(&b), BYTES_LIT("own"));
+	buf_clear(&b);
+	assert_int_equal(write(answers[1], "x", 1), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
+	assert_err(caller_receive(&c, fd, &b, &why), E_AUTH_REFUSED);
+	says("speaks for who made it");
+	end(runtime);
+	(void)close(fd);
+	(void)close(answers[0]);
+	(void)close(answers[1]);
+}
+
+/* ---------------------------------------------------------------- ends */
+
+/* A folder that was read long after its last change need not be read again, but for this. */
+static void test_end_that_changes_no_folder(void **state)
+{
+	static const struct timespec old[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
+	pid_t run = start_container(1, as_nobody);
+	cleanup_fd int fd = next_connection();
+	unsigned reading;
+
+	(void)state;
+	assert_int_equal(utimensat(AT_FDCWD, "instances", old, 0), 0);
+	assert_ok(roster_refresh(&roster));
+	assert_int_equal(roster.n, 1);
+	reading = roster.reading;
+	assert_ok(roster_refresh(&roster));
+	assert_int_equal(roster.reading, reading);
+	assert_false(roster.abandoned);
+	end(run);
+	while (pidfd_alive(roster.entry[0].pidfd))
+		(void)poll(NULL, 0, 1);
+	assert_ok(roster_refresh(&roster));
+	assert_int_equal(roster.n, 0);
+	assert_true(roster.abandoned);
+}
+
+/* Ended, and its parent has not looked yet. */
+static void test_zombie(void **state)
+{
+	struct process_id p;
+	siginfo_t info;
+	pid_t pid = start_stranger(dial_and_stay);
+
+	(void)state;
+	assert_ok(process_find(pid, &p));
+	assert_true(process_alive(&p));
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_false(process_alive(&p));
+	end(pid);
+	assert_err(process_find(pid, &p), E_LOCAL_NOT_FOUND);
+}
+
 /* ---------------------------------------------------------------- numbers that are used again */
 
 /* A child with this very number. */
@@ -641,7 +944,10 @@ int main(void)
 		TEST(test_user_namespace_where_users_may_make_one),
 		TEST(test_number_used_again_after_the_look), TEST(test_number_of_a_run_used_again),
 		TEST(test_caller_that_has_ended), TEST(test_packets), TEST(test_packet_with_descriptors),
-		TEST(test_packet_of_another_process),
+		TEST(test_packet_of_another_process), TEST(test_processes_of_a_container),
+		TEST(test_those_that_do_not_fit_a_container), TEST(test_entered_from_outside),
+		TEST(test_root_with_another_root_folder), TEST(test_packets_from_a_container),
+		TEST(test_end_that_changes_no_folder), TEST(test_zombie),
 	};
 
 	if (geteuid() != 0) {
