@@ -11,7 +11,26 @@
 #include "base/limits.h"
 #include "base/text.h"
 
-static const char *const own[] = { "pid", "mnt", "ipc", "uts" };
+static const struct {
+	const char *type, *file; /* of config.json, in /proc/PID/ns */
+	bool always;
+} kinds[] = {
+	{ "pid", "pid", true },   { "mount", "mnt", true },   { "ipc", "ipc", false },
+	{ "uts", "uts", false },  { "network", "net", false }, { "user", "user", false },
+};
+
+/* One without a path is made anew. */
+static bool is_new(const json_t *namespaces, const char *type)
+{
+	for (size_t i = 0; i < json_array_size(namespaces); i++) {
+		const json_t *n = json_array_get(namespaces, i);
+		const char *t = json_string_value(json_object_get(n, "type"));
+
+		if (t != NULL && strcmp(t, type) == 0)
+			return json_object_get(n, "path") == NULL;
+	}
+	return false;
+}
 
 static struct err gone(pid_t init, struct reason *reterr)
 {
@@ -19,22 +38,25 @@ static struct err gone(pid_t init, struct reason *reterr)
 	return ERR(E_LOCAL_NOT_FOUND);
 }
 
-struct err container_namespaces_check(pid_t init, struct reason *reterr)
+struct err container_namespaces_check(pid_t init, const json_t *namespaces, struct reason *reterr)
 {
-	for (size_t i = 0; i < array_len(own); i++) {
+	for (size_t i = 0; i < array_len(kinds); i++) {
+		const char *file = kinds[i].file;
 		struct stat ours, theirs;
 		char path[64];
 
-		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", own[i]);
+		if (!kinds[i].always && !is_new(namespaces, kinds[i].type))
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", file);
 		if (stat(path, &ours) != 0)
 			return ERR(E_LOCAL_IO);
-		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init, own[i]);
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init, file);
 		if (stat(path, &theirs) != 0)
 			return errno == ENOENT || errno == ESRCH ? gone(init, reterr) : ERR(E_LOCAL_IO);
 		if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
 			continue;
 		reason_set(reterr, "process %d is in this host's %s namespace, not in one of a container", (int)init,
-			   own[i]);
+			   file);
 		return ERR(E_AUTH_CONFLICT);
 	}
 	return ERR(E_OK);

@@ -193,16 +193,19 @@ static void namespaces_of_its_own(void **state)
 	static const struct {
 		int flag;
 		const char *name;
-	} own[] = { { CLONE_NEWPID, "pid" }, { CLONE_NEWNS, "mnt" }, { CLONE_NEWIPC, "ipc" }, { CLONE_NEWUTS, "uts" } };
-	const int all = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+	} own[] = { { CLONE_NEWPID, "pid" },  { CLONE_NEWNS, "mnt" },  { CLONE_NEWIPC, "ipc" },
+		    { CLONE_NEWUTS, "uts" },  { CLONE_NEWNET, "net" } };
+	const int all = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+	json_t *wanted = json_pack("[{s:s},{s:s},{s:s},{s:s},{s:s,s:s}]", "type", "mount", "type", "ipc", "type", "uts",
+				   "type", "network", "type", "user", "path", "/proc/1/ns/user");
 	struct child c = { .flags = all };
 	pid_t pid = child_begin(&c);
 
 	(void)state;
 	CHILD_NEED(pid);
-	assert_ok(container_namespaces_check(pid, NULL));
+	assert_ok(container_namespaces_check(pid, wanted, NULL));
 	child_end(pid);
-	assert_err(container_namespaces_check(pid, NULL), E_LOCAL_NOT_FOUND);
+	assert_err(container_namespaces_check(pid, wanted, NULL), E_LOCAL_NOT_FOUND);
 	for (size_t i = 0; i < array_len(own); i++) {
 		struct reason why = { "" };
 		char words[64];
@@ -210,11 +213,14 @@ static void namespaces_of_its_own(void **state)
 		c.flags = all & ~own[i].flag;
 		pid = child_begin(&c);
 		CHILD_NEED(pid);
-		assert_err(container_namespaces_check(pid, &why), E_AUTH_CONFLICT);
+		assert_err(container_namespaces_check(pid, wanted, &why), E_AUTH_CONFLICT);
 		(void)snprintf(words, sizeof(words), "host's %s namespace", own[i].name);
 		assert_non_null(strstr(why.text, words));
+		/* Those that nobody wants to be new may be the host's, but two. */
+		assert_int_equal(container_namespaces_check(pid, NULL, NULL).code, i < 2 ? E_AUTH_CONFLICT : E_OK);
 		child_end(pid);
 	}
+	json_decref(wanted);
 }
 
 static void uids_outside(void **state)
