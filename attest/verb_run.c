@@ -35,20 +35,20 @@ static struct err absolute(const char *path, size_t n, char **ret)
 	return ERR(E_OK);
 }
 
-static bool is_folder(const char *path)
+static bool is_there(const char *path)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	return lstat(path, &st) == 0;
 }
 
-/* LAYOUT[:TAG]: a colon behind the last slash splits, unless a folder has that whole name. */
+/* LAYOUT[:TAG]: a colon behind the last slash splits, unless a folder or an archive has that whole name. */
 static struct err set_image(struct instance *i, const struct run_args *a)
 {
 	const char *slash = strrchr(a->image, '/'), *colon = strrchr(a->image, ':'), *select = a->image_select;
 	size_t n = strlen(a->image);
 
-	if (select == NULL && colon != NULL && (slash == NULL || colon > slash) && !is_folder(a->image)) {
+	if (select == NULL && colon != NULL && (slash == NULL || colon > slash) && !is_there(a->image)) {
 		n = (size_t)(colon - a->image);
 		select = colon + 1;
 	}

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 
 sys.dont_write_bytecode = True
 
@@ -71,6 +72,14 @@ def test_good_image_and_model_run(lab):
 		equal(p.stdout, MARK + "\n", "output of the command")
 	p = lab.h.run("/bin/echo", MARK, image=lab.path("img") + ":v1")
 	equal(p.stdout, MARK + "\n", "output of the command")
+	archive = lab.path("img:v2.tar")
+	with tarfile.open(archive, "w") as t:
+		for name in sorted(os.listdir(lab.path("img"))):
+			t.add(os.path.join(lab.path("img"), name), name)
+	for image in (archive, archive + ":v1"):
+		p = lab.h.run("/bin/echo", MARK, image=image)
+		equal(p.stdout, MARK + "\n", "output of the command with the image %s" % image)
+	os.unlink(archive)
 
 
 def test_W4_image_layer_changed(lab):
