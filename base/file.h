@@ -37,6 +37,12 @@ must_check struct err file_read_shared(int dir_fd, const char *path, unsigned ti
 must_check struct err file_read_secret(int dir_fd, const char *path, struct buf *ret);
 
 /*
+ * file_read() for what decides over others: file and folder must belong to root or to our own effective uid, and
+ * neither group nor others may write to them (E_LOCAL_PERMISSION). Folders above are not looked at.
+ */
+must_check struct err file_read_owned(const char *path, struct buf *ret);
+
+/*
  * Replaces path atomically and durably: temporary file in the same folder,
  * write, fsync, rename, fsync of the folder. After a crash there is the old or
  * the new content, whole. mode as open(2), e.g. 0600. A crash can leave a

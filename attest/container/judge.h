@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether the configuration of a container keeps to the rules of its agent. assay-containers.json(5) tells every rule;
+ * what is not told there, a container may not have.
+ *
+ * Always: a read-only root, no new privileges, a user of its own that is not root, new process and mount
+ * namespaces and no user namespace, no device of the host but those listed, no hook but ours and those listed, nothing
+ * of the host mounted but what is listed and what the runtime makes itself (/proc, /dev, /sys, ...), no propagation of
+ * mounts, no annotation that changes what the runtime does.
+ */
+#ifndef ASSAY_ATTEST_CONTAINER_JUDGE_H
+#define ASSAY_ATTEST_CONTAINER_JUDGE_H
+
+#include "attest/container/config.h"
+#include "attest/container/rules.h"
+
+/*
+ * E_AUTH_REFUSED: the first rule that is broken, with what was expected and what was seen. E_LOCAL_MEMORY,
+ * E_LOCAL_CRYPTO. Looks at the file system for one thing only: where permitted sources of bind mounts lead by symbolic
+ * links.
+ */
+must_check struct err container_judge(const struct container_config *c, const struct container_rules *r,
+				      struct reason *reterr);
+
+/* SHA-256 of a seccomp profile as "seccomp" of the rules tells it. */
+must_check struct err container_seccomp_digest(const json_t *seccomp, uint8_t ret[32]);
+
+#endif
