@@ -212,7 +212,7 @@ struct err file_read_owned(const char *path, struct buf *ret)
 		return ERR(E_LOCAL_PERMISSION);
 	if (failed(e = open_for_read(dir, name, &st, &fd)))
 		return e;
-	return is_owned(&st) ? read_fd(fd, ret) : ERR(E_LOCAL_PERMISSION);
+	return is_owned(&st) ? fd_read(fd, ret) : ERR(E_LOCAL_PERMISSION);
 }
 
 /* A new file with the data, durable, under a name of its own. */
