@@ -55,13 +55,22 @@ static struct err own_program(const struct judge *j, char ret[LIMIT_PATH])
 	return ERR(E_OK);
 }
 
-/* Where ours may stand, and that it is called as it wants to be, with nothing of the starter's in its environment. */
+/* Nothing of the starter's is in the environment: none that is there is not an empty one (judge.h). */
+static bool has_own_environment(const json_t *hook)
+{
+	const json_t *env = json_object_get(hook, "env");
+	size_t n = json_array_size(env);
+
+	return env != NULL && (n == 0 || (n == 1 && judge_lists(env, CONTAINER_HOOK_ENV)));
+}
+
+/* Where ours may stand, and that it is called as it wants to be. */
 static bool is_ours(const json_t *hook, const char *stage, const char *program)
 {
 	const json_t *args = json_object_get(hook, "args");
 	size_t n = json_array_size(args);
 
-	return strcmp(judge_text(hook, "path"), program) == 0 && json_array_size(json_object_get(hook, "env")) == 0 &&
+	return strcmp(judge_text(hook, "path"), program) == 0 && has_own_environment(hook) &&
 	       (strcmp(stage, "createRuntime") == 0 || strcmp(stage, "poststop") == 0) && n >= 3 &&
 	       judge_lists(args, "oci-hook") && strcmp(json_string_value(json_array_get(args, n - 1)), stage) == 0;
 }
@@ -90,13 +99,15 @@ static struct err judge_hooks(const struct judge *j)
 }
 
 /* Annotations say something to people and to engines; some runtimes obey others: run.oci.*, org.systemd.property.*, ... */
-static bool is_mere_word(const char *name)
+static bool is_mere_word(const char *name, const char *value)
 {
 	static const char *const beginnings[] = { "io.container.", "io.kubernetes.cri-o.", "io.podman.annotations.",
 						  "org.opencontainers.image." };
 
 	if (strcmp(name, CONTAINER_ANNOTATION) == 0)
 		return true;
+	if (strcmp(name, CONTAINER_HOOK_STDERR) == 0)
+		return strcmp(value, CONTAINER_HOOK_STDERR_VALUE) == 0;
 	for (size_t i = 0; i < array_len(beginnings); i++)
 		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
 			return true;
@@ -113,7 +124,7 @@ static struct err judge_annotations(const struct judge *j)
 	for (void *it = json_object_iter(all); it != NULL; it = json_object_iter_next(all, it)) {
 		const char *name = json_object_iter_key(it), *value = json_string_value(json_object_iter_value(it));
 
-		if (!is_mere_word(name) && !judge_permits(j->r->annotations, name, value))
+		if (!is_mere_word(name, value) && !judge_permits(j->r->annotations, name, value))
 			return refuse(j, "annotation %s = \"%s\" is not permitted (annotations)", shown(name),
 				      shown(value));
 	}

@@ -15,6 +15,16 @@
 #include "attest/container/rules.h"
 
 /*
+ * The environment of our hooks, all of it. Without one in the configuration, runc and crun hand down that of whoever
+ * called them, which could make another program of ours; and podman drops an empty one on its way to them.
+ */
+#define CONTAINER_HOOK_ENV "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* By this annotation and value crun(1) shows what a hook says, as the others do by themselves. */
+#define CONTAINER_HOOK_STDERR "run.oci.hooks.stderr"
+#define CONTAINER_HOOK_STDERR_VALUE "/dev/stderr"
+
+/*
  * E_AUTH_REFUSED: the first rule that is broken, with what was expected and what was seen. E_LOCAL_MEMORY,
  * E_LOCAL_CRYPTO. Looks at the file system for one thing only: where permitted sources of bind mounts lead by symbolic
  * links.

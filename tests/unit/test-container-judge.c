@@ -215,6 +215,10 @@ static const struct row rows[] = {
 	{ "hooks/createRuntime",
 	  "[{\"path\":\"" PROGRAM "\",\"args\":[\"a\",\"oci-hook\",\"createRuntime\"],\"env\":[\"LD_PRELOAD=/x\"]}]",
 	  "hooks.createRuntime[0]", NULL, NULL },
+	/* It would have that of the runtime's caller. */
+	{ "hooks/createRuntime", "[{\"path\":\"" PROGRAM "\",\"args\":[\"a\",\"oci-hook\",\"createRuntime\"]}]",
+	  "hooks.createRuntime[0]", NULL, NULL },
+	{ "annotations/run.oci.hooks.stderr", "\"/root/.bashrc\"", "run.oci.hooks.stderr", NULL, NULL },
 };
 
 /* Each change alone, on what each engine writes. */
@@ -436,7 +440,9 @@ static const struct {
 	{ "process/env", "[\"MODE=x\",\"PATH=/bin\"]" },
 	{ "process/args", "[\"/bin/agent\",\"once\",\"now\"]" },
 	{ "process/user/additionalGids", "[]" },
-	{ "hooks/createRuntime", "[{\"path\":\"" PROGRAM "\",\"args\":[\"a\",\"--config\",\"/c\",\"oci-hook\",\"createRuntime\"]}]" },
+	{ "hooks/createRuntime", "[{\"path\":\"" PROGRAM "\",\"args\":[\"a\",\"--config\",\"/c\",\"oci-hook\",\"createRuntime\"],"
+				 "\"env\":[\"" CONTAINER_HOOK_ENV "\"]}]" },
+	{ "annotations/run.oci.hooks.stderr", "\"/dev/stderr\"" },
 	{ "hooks/poststop", "[{\"path\":\"" PROGRAM "\",\"args\":[\"a\",\"oci-hook\",\"poststop\"],\"env\":[],\"timeout\":30}]" },
 	{ "annotations/io.podman.annotations.label", "\"x\"" },
 	{ "hostname", "\"h\"" },
