@@ -11,6 +11,7 @@
 #include "config.h"
 
 #define CONF_FILE ASSAY_SYSCONFDIR "/attest.json"
+#define CONF_CONTAINERS ASSAY_SYSCONFDIR "/containers.json"
 #define CONF_FIRMWARE_LOG "/sys/kernel/security/tpm0/binary_bios_measurements"
 #define CONF_IMA_LIST "/sys/kernel/security/ima/binary_runtime_measurements"
 #define CONF_USERSPACE_LOG "/run/log/systemd/tpm2-measure.log"
@@ -43,6 +44,7 @@ void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS])
 		  "password of the endorsement hierarchy", 0 },
 		{ "owner-auth-file", OPT_STRING, &to->owner_auth_file, "FILE", "password of the owner hierarchy", 0 },
 		{ "user", OPT_STRING, &to->user, "USER", "who runs the command of run (nobody)", 0 },
+		{ "containers", OPT_STRING, &to->containers, "FILE", "rules for containers (" CONF_CONTAINERS ")", 0 },
 		{ "interval", OPT_DURATION, &to->interval_s, "TIME", "longest time between attestations", DAY_S },
 		{ "tpm-timeout", OPT_DURATION, &to->tpm_timeout_s, "TIME", "for the TPM's answer to one command (30s)",
 		  TPM_TIMEOUT_MAX_S },
@@ -125,6 +127,7 @@ static struct err read_members(struct conf *c, struct texts *t, struct reason *r
 		{ "endorsement_auth_file", &c->endorsement_auth_file, NULL },
 		{ "owner_auth_file", &c->owner_auth_file, NULL },
 		{ "user", &c->user, NULL },
+		{ "containers", &c->containers, NULL },
 		{ "log_level", &c->log_level, NULL },
 		{ "interval_s", NULL, &c->interval_s },
 		{ "tpm_timeout_s", NULL, &c->tpm_timeout_s },
@@ -190,6 +193,7 @@ static struct err take_flags(const struct conf_flags *f, struct conf *c, struct 
 	prefer(&c->endorsement_auth_file, f->endorsement_auth_file);
 	prefer(&c->owner_auth_file, f->owner_auth_file);
 	prefer(&c->user, f->user);
+	prefer(&c->containers, f->containers);
 	prefer(&c->log_level, f->log_level);
 	prefer_s(&c->interval_s, f->interval_s);
 	prefer_s(&c->tpm_timeout_s, f->tpm_timeout_s);
@@ -272,6 +276,7 @@ struct err conf_load(const struct conf_flags *flags, struct conf *ret, struct re
 		.socket = CONF_SOCKET,
 		.tcti = "device:/dev/tpmrm0",
 		.user = "nobody",
+		.containers = CONF_CONTAINERS,
 		.tpm_timeout_s = TPM_TIMEOUT_S,
 		.firmware_log = CONF_FIRMWARE_LOG,
 		.userspace_log = CONF_USERSPACE_LOG,

@@ -29,6 +29,7 @@ struct conf {
 	size_t n_ek_chain;
 	const char *ek_chain[CONF_CHAIN_FILES];
 	const char *endorsement_auth_file, *owner_auth_file;
+	const char *containers;               /* file: rules for containers, assay-containers.json(5) */
 	const char *user;                     /* for `run`: name or number */
 	unsigned interval_s;                  /* longest time between attestations; 0: a third of the verdict's life */
 	unsigned tpm_timeout_s;               /* of one command to the TPM that makes no key */
@@ -45,10 +46,10 @@ struct conf_flags {
 	const char *config, *verifier, *ca, *state_dir, *socket, *tcti, *ak, *ak_handle, *ek, *ek_cert;
 	const char *firmware_log, *userspace_log, *ima_list;
 	struct opt_list ek_chain;
-	const char *endorsement_auth_file, *owner_auth_file, *user, *log_level;
+	const char *endorsement_auth_file, *owner_auth_file, *user, *containers, *log_level;
 	uint64_t interval_s, tpm_timeout_s, timeout_s, grace_s;
 };
-#define CONF_OPTS 22
+#define CONF_OPTS 23
 #define CONF_SOCKET "/run/assay-attest/attest.sock"
 /* The options, for struct program's common ones; they write to *to. */
 void conf_options(struct conf_flags *to, struct opt ret[CONF_OPTS]);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include <config.h> /* of the build, not the one beside this file */
 
 bool container_path_normal(const char *path)
 {
@@ -39,6 +40,7 @@ static const struct {
 	{ "/proc", "the host's /proc" },
 	{ "/sys", "the host's /sys" },
 	{ "/etc/assay", "the configuration of Assay" },
+	{ ASSAY_SYSCONFDIR, "the configuration of Assay" },
 	{ "/var/lib/assay", "keys and records of Assay" },
 	{ "/run/assay", "the verifier's sockets" },
 	{ "/run/assay-attest", "the daemon's folder, but at its own place" },

@@ -10,6 +10,7 @@
 #include "attest/instance.h"
 #include "attest/isolation.h"
 #include "base/file.h"
+#include "config.h"
 
 static struct reason why;
 
@@ -40,6 +41,7 @@ static void test_defaults(void **state)
 	assert_string_equal(c.tcti, "device:/dev/tpmrm0");
 	assert_string_equal(c.socket, "/run/assay-attest/attest.sock");
 	assert_string_equal(c.user, "nobody");
+	assert_string_equal(c.containers, ASSAY_SYSCONFDIR "/containers.json");
 	assert_int_equal(c.ak, AK_ECC_P256);
 	assert_int_equal(c.ak_handle, AK_HANDLE);
 	assert_int_equal(c.ek, EK_AUTO);
@@ -54,7 +56,7 @@ static void test_defaults(void **state)
 static const char whole[] =
 	"{\"verifier_url\":\"https://v\",\"ca_file\":\"/ca\",\"state_dir\":\"/s\",\"socket\":\"/k\",\"tcti\":\"swtpm\",\"ak\":\"rsa-2048\","
 	"\"ak_handle\":\"0x81010001\",\"ek\":\"ecc-p384\",\"firmware_log\":\"/fl\",\"userspace_log\":\"/ul\",\"ima_list\":\"/il\",\"ek_cert\":\"/e\",\"ek_chain\":[\"/c1\",\"/c2\"],\"endorsement_auth_file\":\"/ea\","
-	"\"owner_auth_file\":\"/oa\",\"user\":\"agent\",\"interval_s\":7,\"tpm_timeout_s\":6,\"timeout_s\":8,\"grace_s\":9,\"log_level\":\"debug\"}";
+	"\"owner_auth_file\":\"/oa\",\"user\":\"agent\",\"containers\":\"/co\",\"interval_s\":7,\"tpm_timeout_s\":6,\"timeout_s\":8,\"grace_s\":9,\"log_level\":\"debug\"}";
 
 static void test_file(void **state)
 {
@@ -80,6 +82,7 @@ static void test_file(void **state)
 	assert_string_equal(c.endorsement_auth_file, "/ea");
 	assert_string_equal(c.owner_auth_file, "/oa");
 	assert_string_equal(c.user, "agent");
+	assert_string_equal(c.containers, "/co");
 	assert_int_equal(c.interval_s, 7);
 	assert_int_equal(c.tpm_timeout_s, 6);
 	assert_int_equal(c.timeout_s, 8);
@@ -92,7 +95,7 @@ static void test_precedence(void **state)
 {
 	struct conf_flags f = { .verifier = "https://w", .ca = "/cb", .state_dir = "/t", .ak = "ecc-p256",
 				.ak_handle = "0x81010002", .ek = "ecc-p256", .firmware_log = "/gl", .userspace_log = "/vl", .ima_list = "/jl", .ek_cert = "/f", .ek_chain = { 1, { "/d" } },
-				.endorsement_auth_file = "/eb", .owner_auth_file = "/ob", .user = "other",
+				.endorsement_auth_file = "/eb", .owner_auth_file = "/ob", .user = "other", .containers = "/cp",
 				.interval_s = 1, .tpm_timeout_s = 4, .timeout_s = 2, .grace_s = 3, .log_level = "info" };
 	cleanup_conf struct conf c = { 0 };
 
@@ -118,6 +121,7 @@ static void test_precedence(void **state)
 	assert_string_equal(c.endorsement_auth_file, "/eb");
 	assert_string_equal(c.owner_auth_file, "/ob");
 	assert_string_equal(c.user, "other");
+	assert_string_equal(c.containers, "/cp");
 	assert_int_equal(c.interval_s, 1);
 	assert_int_equal(c.tpm_timeout_s, 4);
 	assert_int_equal(c.timeout_s, 2);
