@@ -23,6 +23,7 @@ int verb_identity(void *ctx, int argc, char **argv);
 int verb_token(void *ctx, int argc, char **argv);
 int verb_proof(void *ctx, int argc, char **argv);
 int verb_revoke(void *ctx, int argc, char **argv);
+int verb_oci_hook(void *ctx, int argc, char **argv);
 int verb_status(void *ctx, int argc, char **argv);
 
 /* The verb with this name in the program's table. */

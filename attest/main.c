@@ -13,6 +13,7 @@ static const struct verb verbs[] = {
 	{ "token", NULL, "", "get an access token for an instance", verb_token },
 	{ "proof", NULL, "", "print a DPoP proof by an instance's key", verb_proof },
 	{ "revoke", NULL, "", "give an access token of an instance back before its end", verb_revoke },
+	{ "oci-hook", NULL, "createRuntime|poststop", "for container runtimes: let a container start, or end its instance", verb_oci_hook },
 	{ "status", NULL, "", "show enrolment, boot, workload log and instances", verb_status },
 };
 
