@@ -11,16 +11,11 @@
  *   ? 8: uint,                        ; log records
  *   ? 9: uint,                        ; last resume
  *   ? 10: [* [tpm-alg, digest]],      ; workload PCR per bank
- *   ? 11: [* instance],
+ *   ? 11: [* instance],               ; host_instance.c
  *   ? 12: bstr,                       ; gone, 8 bytes each, big endian
  *   ? 13: firmware-judged,            ; host_firmware.c; only with 4
  *   ? 14: ima-progress,               ; host_ima.c
  *   ? 15: log-progress,               ; host_log.c
- * }
- * instance = {
- *   1: id, 2: agent, 3: image-digests, 4: model-digests, 5: args, 6: key Name,
- *   ? 7: x, ? 8: y, ? 9: thumbprint,  ; once certified
- *   ? 10: image-digests, ? 11: model-digests ; once changed
  * }
  */
 #include "verifier/appraise/host.h"
@@ -28,21 +23,15 @@
 #include <string.h>
 
 #include "base/rd.h"
-#include "base/text.h"
 #include "base/wr.h"
 #include "verifier/appraise/host_firmware.h"
 #include "verifier/appraise/host_ima.h"
+#include "verifier/appraise/host_instance.h"
 #include "verifier/appraise/host_log.h"
-
-#define JKT_TEXT_LEN 43
 
 enum {
 	KEY_STATUS = 1, KEY_CLOCK, KEY_FIRMWARE, KEY_BOOT_ID, KEY_NULL_NAME, KEY_POLICY, KEY_OFFSET, KEY_RECORDS,
 	KEY_RESTART, KEY_BANKS, KEY_INSTANCES, KEY_GONE, KEY_FIRMWARE_LOG, KEY_IMA, KEY_OPEN,
-};
-enum {
-	INST_ID = 1, INST_AGENT, INST_IMAGE, INST_MODEL, INST_ARGS, INST_KEY_NAME, INST_X, INST_Y, INST_JKT,
-	INST_NOW_IMAGE, INST_NOW_MODEL,
 };
 
 static const char *const status_names[] = {
@@ -118,26 +107,6 @@ struct err host_state_copy(const struct host_state *from, struct host_state *ret
 	return ERR(E_OK);
 }
 
-static struct err wr_pair(struct buf *b, uint64_t key, const uint8_t first[32], const uint8_t second[32])
-{
-	struct err e;
-
-	if (failed(e = cbor_wr_uint(b, key)) ||
-	    failed(e = cbor_wr_array(b, 2)) ||
-	    failed(e = cbor_wr_bytes(b, BYTES(first, 32))))
-		return e;
-	return cbor_wr_bytes(b, BYTES(second, 32));
-}
-
-static struct err wr_key_bytes(struct buf *b, uint64_t key, struct bytes v)
-{
-	struct err e;
-
-	if (failed(e = cbor_wr_uint(b, key)))
-		return e;
-	return cbor_wr_bytes(b, v);
-}
-
 static struct err wr_key_uint(struct buf *b, uint64_t key, uint64_t v)
 {
 	struct err e;
@@ -145,39 +114,6 @@ static struct err wr_key_uint(struct buf *b, uint64_t key, uint64_t v)
 	if (failed(e = cbor_wr_uint(b, key)))
 		return e;
 	return cbor_wr_uint(b, v);
-}
-
-static struct err wr_certified(struct buf *b, const struct instance *i)
-{
-	struct err e;
-
-	if (failed(e = wr_key_bytes(b, INST_X, BYTES_ARR(i->key_x))) ||
-	    failed(e = wr_key_bytes(b, INST_Y, BYTES_ARR(i->key_y))) ||
-	    failed(e = cbor_wr_uint(b, INST_JKT)))
-		return e;
-	return cbor_wr_text(b, bytes_str(i->jkt));
-}
-
-static struct err wr_instance(struct buf *b, const struct instance *i)
-{
-	struct err e;
-
-	if (failed(e = cbor_wr_map(b, (size_t)(6 + (i->has_key ? 3 : 0) + (i->changed ? 2 : 0)))) ||
-	    failed(e = wr_key_bytes(b, INST_ID, BYTES_ARR(i->id))) ||
-	    failed(e = cbor_wr_uint(b, INST_AGENT)) ||
-	    failed(e = cbor_wr_text(b, bytes_str(i->agent))) ||
-	    failed(e = wr_pair(b, INST_IMAGE, i->image.manifest, i->image.config)) ||
-	    failed(e = wr_pair(b, INST_MODEL, i->model.manifest, i->model.oms_root)) ||
-	    failed(e = wr_key_bytes(b, INST_ARGS, BYTES_ARR(i->args))) ||
-	    failed(e = wr_key_bytes(b, INST_KEY_NAME, tpm_name_bytes(&i->key_name))))
-		return e;
-	if (i->has_key && failed(e = wr_certified(b, i)))
-		return e;
-	if (!i->changed)
-		return ERR(E_OK);
-	if (failed(e = wr_pair(b, INST_NOW_IMAGE, i->now_image.manifest, i->now_image.config)))
-		return e;
-	return wr_pair(b, INST_NOW_MODEL, i->now_model.manifest, i->now_model.oms_root);
 }
 
 static struct err wr_banks(struct buf *b, const struct host_state *s)
@@ -209,7 +145,7 @@ static struct err wr_gone(struct buf *b, const struct host_state *s)
 		if (failed(e = wr_u64be(&all, s->gone[i])))
 			return e;
 	}
-	return wr_key_bytes(b, KEY_GONE, buf_bytes(&all));
+	return host_wr_bytes(b, KEY_GONE, buf_bytes(&all));
 }
 
 static struct err wr_clock(struct buf *b, const struct host_state *s)
@@ -230,9 +166,9 @@ static struct err wr_boot(struct buf *b, const struct host_state *s)
 {
 	struct err e;
 
-	if (failed(e = wr_key_bytes(b, KEY_BOOT_ID, BYTES_ARR(s->boot_id))) ||
-	    failed(e = wr_key_bytes(b, KEY_NULL_NAME, tpm_name_bytes(&s->null_name))) ||
-	    failed(e = wr_key_bytes(b, KEY_POLICY, BYTES_ARR(s->policy_digest))) ||
+	if (failed(e = host_wr_bytes(b, KEY_BOOT_ID, BYTES_ARR(s->boot_id))) ||
+	    failed(e = host_wr_bytes(b, KEY_NULL_NAME, tpm_name_bytes(&s->null_name))) ||
+	    failed(e = host_wr_bytes(b, KEY_POLICY, BYTES_ARR(s->policy_digest))) ||
 	    failed(e = wr_key_uint(b, KEY_OFFSET, s->log_offset)) ||
 	    failed(e = wr_key_uint(b, KEY_RECORDS, s->log_records)) ||
 	    failed(e = wr_key_uint(b, KEY_RESTART, s->log_restart)) ||
@@ -241,7 +177,7 @@ static struct err wr_boot(struct buf *b, const struct host_state *s)
 	    failed(e = cbor_wr_array(b, s->n_instances)))
 		return e;
 	for (size_t i = 0; i < s->n_instances; i++) {
-		if (failed(e = wr_instance(b, &s->instance[i])))
+		if (failed(e = host_instance_encode(&s->instance[i], b)))
 			return e;
 	}
 	if (failed(e = wr_gone(b, s)))
@@ -273,103 +209,6 @@ struct err host_state_encode(const struct host_state *s, struct buf *ret)
 	return buf_add(ret, buf_bytes(&b));
 }
 
-static struct err rd_pair(struct cbor_rd *r, uint8_t first[32], uint8_t second[32])
-{
-	size_t n;
-	struct err e;
-
-	if (failed(e = cbor_rd_array(r, 2, &n)))
-		return e;
-	if (n != 2)
-		return ERR(E_PEER_RANGE);
-	if (failed(e = cbor_rd_bytes_exact(r, first, 32)))
-		return e;
-	return cbor_rd_bytes_exact(r, second, 32);
-}
-
-static struct err rd_name(struct cbor_rd *r, struct tpm_name *ret)
-{
-	struct bytes name;
-	struct err e;
-
-	if (failed(e = cbor_rd_bytes(r, &name)))
-		return e;
-	return tpm_name_parse(name, ret);
-}
-
-static struct err rd_agent(struct cbor_rd *r, char ret[65])
-{
-	struct bytes agent;
-	struct err e;
-
-	if (failed(e = cbor_rd_text(r, &agent)))
-		return e;
-	if (!id_valid(agent))
-		return ERR(E_PEER_RANGE);
-	memcpy(ret, agent.p, agent.n);
-	ret[agent.n] = '\0';
-	return ERR(E_OK);
-}
-
-static struct err rd_certified(struct cbor_rd *r, struct cbor_map *m, struct instance *i)
-{
-	struct bytes jkt;
-	struct err e;
-
-	if (failed(e = cbor_rd_key_opt(r, m, INST_X, &i->has_key)))
-		return e;
-	if (!i->has_key)
-		return ERR(E_OK);
-	if (failed(e = cbor_rd_bytes_exact(r, i->key_x, sizeof(i->key_x))) ||
-	    failed(e = cbor_rd_key(r, m, INST_Y)) ||
-	    failed(e = cbor_rd_bytes_exact(r, i->key_y, sizeof(i->key_y))) ||
-	    failed(e = cbor_rd_key(r, m, INST_JKT)) ||
-	    failed(e = cbor_rd_text(r, &jkt)))
-		return e;
-	if (jkt.n != JKT_TEXT_LEN)
-		return ERR(E_PEER_RANGE);
-	memcpy(i->jkt, jkt.p, jkt.n);
-	return ERR(E_OK);
-}
-
-static struct err rd_changed(struct cbor_rd *r, struct cbor_map *m, struct instance *i)
-{
-	struct err e;
-
-	if (failed(e = cbor_rd_key_opt(r, m, INST_NOW_IMAGE, &i->changed)))
-		return e;
-	if (!i->changed)
-		return ERR(E_OK);
-	if (failed(e = rd_pair(r, i->now_image.manifest, i->now_image.config)) ||
-	    failed(e = cbor_rd_key(r, m, INST_NOW_MODEL)))
-		return e;
-	return rd_pair(r, i->now_model.manifest, i->now_model.oms_root);
-}
-
-static struct err rd_instance(struct cbor_rd *r, struct instance *i)
-{
-	struct cbor_map m;
-	struct err e;
-
-	if (failed(e = cbor_rd_map(r, &m)) ||
-	    failed(e = cbor_rd_key(r, &m, INST_ID)) ||
-	    failed(e = cbor_rd_bytes_exact(r, i->id, sizeof(i->id))) ||
-	    failed(e = cbor_rd_key(r, &m, INST_AGENT)) ||
-	    failed(e = rd_agent(r, i->agent)) ||
-	    failed(e = cbor_rd_key(r, &m, INST_IMAGE)) ||
-	    failed(e = rd_pair(r, i->image.manifest, i->image.config)) ||
-	    failed(e = cbor_rd_key(r, &m, INST_MODEL)) ||
-	    failed(e = rd_pair(r, i->model.manifest, i->model.oms_root)) ||
-	    failed(e = cbor_rd_key(r, &m, INST_ARGS)) ||
-	    failed(e = cbor_rd_bytes_exact(r, i->args, sizeof(i->args))) ||
-	    failed(e = cbor_rd_key(r, &m, INST_KEY_NAME)) ||
-	    failed(e = rd_name(r, &i->key_name)) ||
-	    failed(e = rd_certified(r, &m, i)) ||
-	    failed(e = rd_changed(r, &m, i)))
-		return e;
-	return cbor_rd_map_end(r, &m);
-}
-
 static struct err rd_instances(struct cbor_rd *r, struct host_state *s)
 {
 	size_t n;
@@ -383,7 +222,7 @@ static struct err rd_instances(struct cbor_rd *r, struct host_state *s)
 	if (s->instance == NULL)
 		return ERR(E_LOCAL_MEMORY);
 	for (; s->n_instances < n; s->n_instances++) {
-		if (failed(e = rd_instance(r, &s->instance[s->n_instances])))
+		if (failed(e = host_instance_decode(r, &s->instance[s->n_instances])))
 			return e;
 	}
 	return ERR(E_OK);
@@ -474,7 +313,7 @@ static struct err rd_boot(struct cbor_rd *r, struct cbor_map *m, struct host_sta
 		return ERR(E_OK);
 	if (failed(e = cbor_rd_bytes_exact(r, s->boot_id, sizeof(s->boot_id))) ||
 	    failed(e = cbor_rd_key(r, m, KEY_NULL_NAME)) ||
-	    failed(e = rd_name(r, &s->null_name)) ||
+	    failed(e = host_rd_name(r, &s->null_name)) ||
 	    failed(e = cbor_rd_key(r, m, KEY_POLICY)) ||
 	    failed(e = cbor_rd_bytes_exact(r, s->policy_digest, sizeof(s->policy_digest))) ||
 	    failed(e = cbor_rd_key(r, m, KEY_OFFSET)) ||
