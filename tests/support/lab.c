@@ -77,6 +77,12 @@ void lab_approve_platform(struct lab *l)
 	publish(l);
 }
 
+void lab_approve_root(struct lab *l, const char *root)
+{
+	set_digests(l->doc[DOCUMENT_IMAGE], "rootfs", hex32_of(root));
+	publish(l);
+}
+
 void lab_boot_id(const struct lab *l, uint8_t ret[BOOT_ID_LEN])
 {
 	must(boot_id_of(&l->tpm->null_primary->name, l->tpm->clock.reset_count, l->tpm->clock.restart_count, ret));
@@ -184,9 +190,21 @@ static void digest_pair(const char *text, uint8_t first[32], uint8_t second[32])
 	must(sha256(BYTES(first, 32), second));
 }
 
-size_t lab_start_key(struct lab *l, const char *agent, const char *image, const char *model, struct softtpm_key *key)
+/* What an event says of image and model, and of the container where there is one (root not NULL). */
+static void digests_of(struct workload_event *ev, const char *image, const char *model, const char *root,
+		       const char *policy)
 {
-	struct workload_event ev = { .kind = WORKLOAD_START, .agent = bytes_str(agent) };
+	digest_pair(image, ev->image.manifest, ev->image.config);
+	digest_pair(model, ev->model.manifest, ev->model.oms_root);
+	ev->has_container = root != NULL;
+	if (root == NULL)
+		return;
+	must(sha256(bytes_str(root), ev->container.rootfs));
+	must(sha256(bytes_str(policy), ev->container.policy));
+}
+
+static size_t start(struct lab *l, struct workload_event *ev, const char *agent, struct softtpm_key *key)
+{
 	struct lab_instance *i = &l->instance[l->n_instances];
 
 	if (l->n_instances == LAB_MAX_INSTANCES)
@@ -194,13 +212,31 @@ size_t lab_start_key(struct lab *l, const char *agent, const char *image, const 
 	i->key = key;
 	memset(i->id, (int)(0x10 + l->n_instances), sizeof(i->id));
 	i->live = true;
-	memcpy(ev.instance, i->id, sizeof(ev.instance));
-	digest_pair(image, ev.image.manifest, ev.image.config);
-	digest_pair(model, ev.model.manifest, ev.model.oms_root);
-	must(workload_args_digest(0, NULL, ev.args));
-	ev.key_name = tpm_name_bytes(&i->key->name);
-	lab_record(l, &ev);
+	ev->kind = WORKLOAD_START;
+	ev->agent = bytes_str(agent);
+	memcpy(ev->instance, i->id, sizeof(ev->instance));
+	must(workload_args_digest(0, NULL, ev->args));
+	ev->key_name = tpm_name_bytes(&i->key->name);
+	lab_record(l, ev);
 	return l->n_instances++;
+}
+
+size_t lab_start_key(struct lab *l, const char *agent, const char *image, const char *model, struct softtpm_key *key)
+{
+	struct workload_event ev = { 0 };
+
+	digests_of(&ev, image, model, NULL, NULL);
+	return start(l, &ev, agent, key);
+}
+
+size_t lab_start_container(struct lab *l, const char *agent, const char *image, const char *root, const char *policy)
+{
+	struct workload_event ev = { 0 };
+	struct softtpm_key *key = NULL;
+
+	must(softtpm_workload_key(l->tpm, &key));
+	digests_of(&ev, image, "model", root, policy);
+	return start(l, &ev, agent, key);
 }
 
 size_t lab_start(struct lab *l, const char *agent, const char *image, const char *model)
@@ -256,14 +292,27 @@ uint32_t lab_tasks(struct lab *l, uint32_t from, size_t bytes)
 	return from;
 }
 
+static void changed(struct lab *l, size_t instance, struct workload_event *ev)
+{
+	ev->kind = WORKLOAD_CHANGED;
+	memcpy(ev->instance, l->instance[instance].id, sizeof(ev->instance));
+	lab_record(l, ev);
+}
+
 void lab_changed(struct lab *l, size_t instance, const char *image, const char *model)
 {
-	struct workload_event ev = { .kind = WORKLOAD_CHANGED };
+	struct workload_event ev = { 0 };
 
-	memcpy(ev.instance, l->instance[instance].id, sizeof(ev.instance));
-	digest_pair(image, ev.image.manifest, ev.image.config);
-	digest_pair(model, ev.model.manifest, ev.model.oms_root);
-	lab_record(l, &ev);
+	digests_of(&ev, image, model, NULL, NULL);
+	changed(l, instance, &ev);
+}
+
+void lab_changed_container(struct lab *l, size_t instance, const char *image, const char *root, const char *policy)
+{
+	struct workload_event ev = { 0 };
+
+	digests_of(&ev, image, "model", root, policy);
+	changed(l, instance, &ev);
 }
 
 static void enrol(struct lab *l, enum softtpm_template ak)

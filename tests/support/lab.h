@@ -56,6 +56,8 @@ DEFINE_CLEANUP(struct lab, cleanup_lab_, lab_free)
 void lab_doc_set(struct lab *l, size_t doc, const char *key, const char *json);
 /* Takes p as the document in this place (NULL: none) and publishes all. */
 void lab_doc_put(struct lab *l, size_t doc, json_t *p);
+/* The image "img" permits containers with the root whose digest is that of this text. */
+void lab_approve_root(struct lab *l, const char *root);
 /* Sets the golden vector to what the registers hold now. */
 void lab_approve_platform(struct lab *l);
 
@@ -72,6 +74,8 @@ void lab_record_as(struct lab *l, const struct workload_event *ev, uint64_t recn
 size_t lab_start(struct lab *l, const char *agent, const char *image, const char *model);
 /* The same with this key, which it takes. */
 size_t lab_start_key(struct lab *l, const char *agent, const char *image, const char *model, struct softtpm_key *key);
+/* In a container whose root and policy have the digests of these texts. */
+size_t lab_start_container(struct lab *l, const char *agent, const char *image, const char *root, const char *policy);
 void lab_end(struct lab *l, size_t instance);
 /* An instance of which the host keeps no key: one that ends before the next evidence. Numbers are ids. */
 void lab_task_start(struct lab *l, uint32_t number, const char *agent, const char *image);
@@ -79,6 +83,7 @@ void lab_task_end(struct lab *l, uint32_t number);
 /* Such tasks, one after the other from this number on, until the log has so many bytes. Returns the next number. */
 uint32_t lab_tasks(struct lab *l, uint32_t from, size_t bytes);
 void lab_changed(struct lab *l, size_t instance, const char *image, const char *model);
+void lab_changed_container(struct lab *l, size_t instance, const char *image, const char *root, const char *policy);
 void lab_boot_id(const struct lab *l, uint8_t ret[BOOT_ID_LEN]);
 
 /* What a test changes on the way. Everything may be NULL. */

@@ -475,6 +475,34 @@ static void test_W4_ended_in_the_first_part(void **state)
 	only_failure(&v, "W4");
 }
 
+/* Likewise a root that nobody approved; and a container that runs is still one in the next part. */
+static void test_W_root_over_parts(void **state)
+{
+	(void)state;
+	for (unsigned good = 0; good < 2; good++) {
+		cleanup_lab struct lab *l = lab_new(SOFTTPM_AK_P256);
+		cleanup_verdict struct verdict v;
+
+		verdict_init(&v);
+		lab_approve_root(l, "root");
+		lab_end(l, lab_start_container(l, "agt", "image", good == 1 ? "root" : "another root", "policy"));
+		(void)lab_start_container(l, "agt", "image", "root", "policy");
+		(void)lab_tasks(l, 0, PART + 1000);
+		part(l);
+		store_and_read(l);
+		if (good == 0)
+			lab_changed(l, 2, "image", "model");
+		attest(l, NULL, &v);
+		if (good == 1) {
+			passes(&v);
+			assert_true(v.next.instance[1].has_container);
+			continue;
+		}
+		fails(&v, "W-root");
+		fails(&v, "W-container");
+	}
+}
+
 /* Nothing that ended in one part starts in another. */
 static void test_W_once_over_parts(void **state)
 {
@@ -707,6 +735,7 @@ int main(void)
 		cmocka_unit_test(test_Q15_parts_under_new_firmware),
 		cmocka_unit_test(test_P5_policy_moves_between_parts),
 		cmocka_unit_test(test_W4_ended_in_the_first_part),
+		cmocka_unit_test(test_W_root_over_parts),
 		cmocka_unit_test(test_W_once_over_parts),
 		cmocka_unit_test(test_W_begin_in_a_later_part),
 		cmocka_unit_test(test_P_platform_beside_a_part),

@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include "base/text.h"
 #include "tests/support/softtpm.h"
+#include "verifier/appraise/host_instance.h"
 
 static void fill_instance(struct instance *i, uint8_t seed, bool key, bool changed)
 {
@@ -32,6 +34,15 @@ static void fill_instance(struct instance *i, uint8_t seed, bool key, bool chang
 	}
 }
 
+static void fill_container(struct instance *i, uint8_t seed)
+{
+	i->has_container = true;
+	memset(&i->container, seed, sizeof(i->container));
+	i->container.policy[0]++;
+	if (i->changed)
+		memset(&i->now_container, seed + 2, sizeof(i->now_container));
+}
+
 /* What an open replay says of boot and log. */
 static void fill_log(struct host_state *s)
 {
@@ -50,12 +61,16 @@ static void fill_log(struct host_state *s)
 	s->bank[0] = DIGEST_SHA384;
 	s->pcr[0].n = 48;
 	memset(s->pcr[0].v, 0x33, 48);
-	s->n_instances = 3;
-	s->instance = calloc(3, sizeof(*s->instance));
+	s->n_instances = 5;
+	s->instance = calloc(5, sizeof(*s->instance));
 	assert_non_null(s->instance);
 	fill_instance(&s->instance[0], 1, true, false);
 	fill_instance(&s->instance[1], 2, false, false);
 	fill_instance(&s->instance[2], 3, true, true);
+	fill_instance(&s->instance[3], 4, true, false);
+	fill_instance(&s->instance[4], 5, false, true);
+	fill_container(&s->instance[3], 0x60);
+	fill_container(&s->instance[4], 0x70);
 	s->n_gone = 2;
 	s->gone = calloc(2, sizeof(*s->gone));
 	assert_non_null(s->gone);
@@ -87,8 +102,9 @@ static void fill(struct host_state *s)
 	assert_false(failed(ima_progress_keep(&s->ima, BYTES_LIT("replay"))));
 	fill_log(&open);
 	open.log_offset = 2 << 20;
-	s->open.image_gone = (struct unexplained){ .n = 2, .instance = { 1 }, .manifest = { 2 } };
-	s->open.model_gone = (struct unexplained){ .n = 1, .instance = { 3 }, .manifest = { 4 } };
+	s->open.image_gone = (struct unexplained){ .n = 2, .instance = { 1 }, .digest = { 2 } };
+	s->open.model_gone = (struct unexplained){ .n = 1, .instance = { 3 }, .digest = { 4 } };
+	s->open.root_gone = (struct unexplained){ .n = 3, .instance = { 5 }, .digest = { 6 } };
 	assert_false(failed(log_progress_keep(&s->open, &open)));
 }
 
@@ -149,6 +165,63 @@ static void test_round_trip_empty(void **state)
 	}
 }
 
+/* What a verifier stored that knew of no containers, by the digest of it: written the same way still, and read. */
+static void test_state_without_containers(void **state)
+{
+	static const char before[] = "1029922bdb30e3508fc21902a46fe43ac6296f9e4fc1d4743ba45c613f8bcfbb";
+	cleanup_host_state struct host_state s, back;
+	cleanup_buf struct buf b = BUF_INIT(HOST_STATE_MAX);
+	uint8_t want[32], sum[32];
+
+	(void)state;
+	assert_false(failed(hex_decode_exact(bytes_str(before), want, sizeof(want))));
+	fill(&s);
+	s.n_instances = s.open.state->n_instances = 3;
+	s.open.root_gone = (struct unexplained){ .n = 0 };
+	encode(&s, &b);
+	assert_false(failed(sha256(buf_bytes(&b), sum)));
+	assert_memory_equal(sum, want, sizeof(want));
+	host_state_init(&back);
+	assert_false(failed(host_state_decode(buf_bytes(&b), &back)));
+	same(&s, &back);
+	assert_false(back.instance[2].has_container);
+}
+
+/* What it became stands exactly where a container changed. */
+static void test_container_members(void **state)
+{
+	const size_t pair = 1 + 1 + 2 * (2 + 32);
+	struct instance i, back = { .id = { 0 } };
+	struct cbor_rd r;
+
+	(void)state;
+	for (unsigned changed = 0; changed < 2; changed++) {
+		cleanup_buf struct buf b = BUF_INIT(4 * KIB), more = BUF_INIT(4 * KIB);
+
+		fill_instance(&i, 1, false, changed == 1);
+		fill_container(&i, 2);
+		assert_false(failed(host_instance_encode(&i, &b)));
+		/* Without the last of them, and where nothing changed, with one more. */
+		assert_false(failed(buf_add(&more, buf_bytes(&b))));
+		if (changed == 1) {
+			more.n -= pair;
+			more.p[0]--;
+		} else {
+			assert_false(failed(buf_add(&more, BYTES(b.p + b.n - pair, pair))));
+			more.p[b.n] = 13;
+			more.p[0]++;
+		}
+		assert_false(failed(cbor_rd_init(buf_bytes(&b), &r)));
+		assert_false(failed(host_instance_decode(&r, &back)));
+		assert_memory_equal(&i, &back, sizeof(i));
+		back = (struct instance){ .id = { 0 } };
+		assert_false(failed(cbor_rd_init(buf_bytes(&more), &r)));
+		assert_int_equal(host_instance_decode(&r, &back).code,
+				 changed == 1 ? E_PEER_MISSING : E_PEER_UNKNOWN_KEY);
+		back = (struct instance){ .id = { 0 } };
+	}
+}
+
 static void test_cut_and_trailing(void **state)
 {
 	cleanup_host_state struct host_state s, back;
@@ -206,6 +279,7 @@ static void test_forget_log(void **state)
 	assert_null(s.ima.state);
 	assert_null(s.open.state);
 	assert_int_equal(s.open.image_gone.n, 0);
+	assert_int_equal(s.open.root_gone.n, 0);
 }
 
 static void test_continues(void **state)
@@ -400,6 +474,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_round_trip_empty),
+		cmocka_unit_test(test_state_without_containers),
+		cmocka_unit_test(test_container_members),
 		cmocka_unit_test(test_cut_and_trailing),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_forget_log),

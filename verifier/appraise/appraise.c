@@ -49,6 +49,8 @@ static const struct {
 			    row_log_order },
 	[ROW_LOG_BEGIN] = { "W-begin", "one begin, first, on an untouched register", false, false, row_log_begin },
 	[ROW_LOG_ONCE] = { "W-once", "instances and keys start once and end for good", false, false, row_log_once },
+	[ROW_LOG_CONTAINER] = { "W-container", "changes name a container exactly where the start did", false, false,
+				row_log_container },
 	[ROW_LOG_RESUME] = { "W-resume", "resumes follow the restart count", false, false, row_log_resume },
 	[ROW_PRESENTED] = { "W6", "claims present what the log says runs", false, false, row_presented },
 	[ROW_KEY_AREA] = { "C-area", "public areas of keys are well formed", false, false, row_key_area },
@@ -74,9 +76,12 @@ static const struct {
 			   row_measurer },
 	[ROW_COMPARED] = { "P1", "something was compared", false, false, row_compared },
 	[ROW_IMAGE] = { "W4", "images are approved", true, false, row_image },
+	[ROW_ROOT] = { "W-root", "roots of containers are those of their images", true, false, row_root },
 	[ROW_MODEL] = { "W5", "models are approved", true, false, row_model },
-	[ROW_CHANGED] = { "W7", "image and model are as they were started", true, false, row_changed },
+	[ROW_CHANGED] = { "W7", "image, container and model are as they were started", true, false, row_changed },
 	[ROW_AGENT] = { "P-agent", "agents may run this image with this model here", true, false, row_agent },
+	[ROW_CONTAINER] = { "P-container", "agents run in the containers that their documents ask for", true, false,
+			    row_container },
 };
 
 size_t appraise_n_checks(void)

@@ -131,6 +131,7 @@ static struct err go_on_with_log(struct work *w)
 	if (w->continues)
 		w->v->next.firmware = s->firmware;
 	w->image_gone = s->open.image_gone;
+	w->root_gone = s->open.root_gone;
 	w->model_gone = s->open.model_gone;
 	w->log_open = true;
 	return ERR(E_OK);

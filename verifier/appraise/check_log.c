@@ -137,7 +137,8 @@ static struct err make_room(struct step *t)
 
 static struct err add_instance(struct step *t, const struct workload_event *ev)
 {
-	struct instance new = { .image = ev->image, .model = ev->model };
+	struct instance new = { .image = ev->image, .model = ev->model, .has_container = ev->has_container,
+				.container = ev->container };
 	struct err e;
 
 	if (failed(e = make_room(t)) ||
@@ -194,6 +195,15 @@ static void fail_unknown(struct step *t, const struct workload_event *ev, const 
 	SAY(f->seen, "%s", HEX(BYTES_ARR(ev->instance)));
 }
 
+/* What runs in a container stays in it, and what runs in none has no root of its own. */
+static void fail_container(struct step *t, const struct workload_event *ev)
+{
+	struct attest_failure *f = step_fail(t, ROW_LOG_CONTAINER);
+
+	SAY(f->expected, "a change %s a container, as the instance was started", ev->has_container ? "without" : "of");
+	SAY(f->seen, "%s %s a container", HEX(BYTES_ARR(ev->instance)), ev->has_container ? "in" : "without");
+}
+
 static void on_changed(struct step *t, const struct workload_event *ev)
 {
 	struct instance *i = live(t->s, ev->instance);
@@ -202,30 +212,41 @@ static void on_changed(struct step *t, const struct workload_event *ev)
 		fail_unknown(t, ev, "the first change of an instance that runs");
 		return;
 	}
+	if (ev->has_container != i->has_container) {
+		fail_container(t, ev);
+		return;
+	}
 	i->changed = true;
 	i->now_image = ev->image;
 	i->now_model = ev->model;
+	i->now_container = ev->container;
 }
 
-static void unexplained(struct unexplained *u, const struct instance *i, const uint8_t manifest[32])
+static void unexplained(struct unexplained *u, const struct instance *i, const uint8_t digest[32])
 {
 	if (u->n++ > 0)
 		return;
 	memcpy(u->instance, i->id, sizeof(u->instance));
-	memcpy(u->manifest, manifest, sizeof(u->manifest));
+	memcpy(u->digest, digest, sizeof(u->digest));
 }
 
 /* What ended is explained by an approval that has expired as well, but not by one that was withdrawn. */
+static void explain_one(struct work *w, const struct instance *i, const struct image_digests *image,
+			const struct container_digests *container, const struct model_digests *model)
+{
+	if (approved_image(w, image, NULL, true, NULL) == NULL)
+		unexplained(&w->image_gone, i, image->manifest);
+	if (i->has_container && approved_image(w, image, container, true, NULL) == NULL)
+		unexplained(&w->root_gone, i, container->rootfs);
+	if (approved_model(w, model, true, NULL) == NULL)
+		unexplained(&w->model_gone, i, model->manifest);
+}
+
 static void explain(struct work *w, const struct instance *i)
 {
-	if (approved_image(w, &i->image, true, NULL) == NULL)
-		unexplained(&w->image_gone, i, i->image.manifest);
-	if (approved_model(w, &i->model, true, NULL) == NULL)
-		unexplained(&w->model_gone, i, i->model.manifest);
-	if (i->changed && approved_image(w, &i->now_image, true, NULL) == NULL)
-		unexplained(&w->image_gone, i, i->now_image.manifest);
-	if (i->changed && approved_model(w, &i->now_model, true, NULL) == NULL)
-		unexplained(&w->model_gone, i, i->now_model.manifest);
+	explain_one(w, i, &i->image, &i->container, &i->model);
+	if (i->changed)
+		explain_one(w, i, &i->now_image, &i->now_container, &i->now_model);
 }
 
 static struct err on_end(struct step *t, const struct workload_event *ev)
@@ -428,6 +449,11 @@ struct err row_log_begin(struct work *w)
 struct err row_log_once(struct work *w)
 {
 	return walked(w, ROW_LOG_ONCE);
+}
+
+struct err row_log_container(struct work *w)
+{
+	return walked(w, ROW_LOG_CONTAINER);
 }
 
 struct err row_log_resume(struct work *w)

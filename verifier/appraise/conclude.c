@@ -21,6 +21,7 @@ enum {
 	CRYPTO_FAILED = 99,
 	CONFIGURATION_APPROVED = 2, CONFIGURATION_UNACCEPTABLE = 96,
 	EXECUTABLES_APPROVED_AT_BOOT = 3, EXECUTABLES_UNRECOGNISED = 33, EXECUTABLES_CONTRAINDICATED = 96,
+	FILES_APPROVED = 2, FILES_UNRECOGNISED = 32, FILES_CONTRAINDICATED = 96,
 	HARDWARE_GENUINE = 2, HARDWARE_NO_CERTIFICATE = 32, HARDWARE_FIRMWARE_CHANGED = -33,
 	STORAGE_HARDWARE_KEYS = 2,
 	SOURCE_TRUSTED = 2, SOURCE_UNATTESTED = 32, SOURCE_CONTRAINDICATED = 96,
@@ -59,14 +60,36 @@ static int8_t source(const struct work *w)
 	return w->measurer_attested ? SOURCE_TRUSTED : SOURCE_UNATTESTED;
 }
 
+/* Of the root that a container has; nothing is known of the files that others see. */
+static int8_t file_system(const struct instance_verdict *i, bool changed)
+{
+	if (!i->has_container)
+		return 0;
+	if (changed)
+		return FILES_CONTRAINDICATED;
+	return decided_by(i->image_doc) ? FILES_APPROVED : FILES_UNRECOGNISED;
+}
+
+/* The document that decided names policies of containers: the one that this keeps to is among them. */
+static bool configured(const struct work *w, const struct instance_verdict *i)
+{
+	const struct document *agent = reference_agent(w->in->reference, bytes_str(i->agent), w->in->now_s);
+
+	return i->has_container && agent != NULL && agent->containers.n > 0;
+}
+
 static struct trust_vector container_vector(const struct work *w, const struct instance_verdict *i, bool changed)
 {
-	struct trust_vector v = { .executables = EXECUTABLES_APPROVED_AT_BOOT, .sourced_data = source(w) };
+	struct trust_vector v = { .executables = EXECUTABLES_APPROVED_AT_BOOT,
+				  .file_system = file_system(i, changed),
+				  .sourced_data = source(w) };
 
 	if (!decided_by(i->image_doc))
 		v.executables = EXECUTABLES_UNRECOGNISED;
 	if (changed)
 		v.executables = EXECUTABLES_CONTRAINDICATED;
+	if (configured(w, i))
+		v.configuration = CONFIGURATION_APPROVED;
 	if (!decided_by(i->image_doc) || !decided_by(i->agent_doc))
 		v.configuration = CONFIGURATION_UNACCEPTABLE;
 	return v;
@@ -130,7 +153,8 @@ static bool meets_minimum(struct work *w, const struct instance *i, enum tier st
 
 static void conclude_instance(struct work *w, const struct instance *i, struct instance_verdict *v, bool passed)
 {
-	bool image_changed = i->changed && memcmp(&i->image, &i->now_image, sizeof(i->image)) != 0;
+	bool image_changed = i->changed && (memcmp(&i->image, &i->now_image, sizeof(i->image)) != 0 ||
+					    memcmp(&i->container, &i->now_container, sizeof(i->container)) != 0);
 	bool model_changed = i->changed && memcmp(&i->model, &i->now_model, sizeof(i->model)) != 0;
 
 	/* A change record that names no difference is still one. */
@@ -234,6 +258,7 @@ static struct err keep_log(struct work *w, struct log_progress *ret)
 	if (failed(e = bytes_copy_exact(BYTES_ARR(w->policy), s->policy_digest, sizeof(s->policy_digest))))
 		return e;
 	ret->image_gone = w->image_gone;
+	ret->root_gone = w->root_gone;
 	ret->model_gone = w->model_gone;
 	return log_progress_keep(ret, s);
 }

@@ -41,6 +41,7 @@ void document_free(struct document *d)
 	free(d->digests.v);
 	free(d->oms_roots.v);
 	free(d->rootfs.v);
+	free(d->containers.v);
 	free(d->vectors);
 	platform_profile_done(&d->profile);
 	free(d->owner);

@@ -72,6 +72,7 @@ struct document {
 
 	/* agent */
 	struct str_list images, models, platforms, scopes, resources;
+	struct sha_list containers;       /* policies of containers, in one of which it has to run; may be empty: no matter */
 	uint32_t max_ttl_s;               /* 1..900 */
 	enum minimum_status minimum_status;
 

@@ -59,6 +59,8 @@ static struct err read_agent(struct jobj *o, struct document *d)
 		return ERR(E_PEER_RANGE);
 	}
 	d->max_ttl_s = (uint32_t)ttl;
+	if (jobj_has(o, "containers") && failed(e = read_digests(o, "containers", &d->containers)))
+		return e;
 	if (failed(e = read_word_or_first(o, "minimum_status", statuses, array_len(statuses), &status)))
 		return e;
 	d->minimum_status = (enum minimum_status)status;

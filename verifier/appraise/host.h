@@ -63,9 +63,12 @@ struct instance {
 	bool has_key;                     /* certified by the AK in this boot */
 	uint8_t key_x[32], key_y[32];     /* left-padded */
 	char jkt[44];                     /* base64url thumbprint, NUL */
-	bool changed;                     /* terminal: image or model differ from the start */
+	bool has_container;               /* it runs in one that the host's runtime hook has let start */
+	struct container_digests container; /* as started */
+	bool changed;                     /* terminal: image, container or model differ from the start */
 	struct image_digests now_image;   /* with changed */
 	struct model_digests now_model;
+	struct container_digests now_container; /* with changed, in a container */
 };
 
 /*
@@ -101,7 +104,7 @@ struct ima_progress {
 struct unexplained {
 	size_t n;
 	uint8_t instance[INSTANCE_ID_LEN]; /* the first of them */
-	uint8_t manifest[32];
+	uint8_t digest[32];                /* of its manifest, or of its root */
 };
 
 struct host_state;
@@ -114,7 +117,7 @@ struct host_state;
  */
 struct log_progress {
 	struct host_state *state;         /* owned; NULL: there is none. Without clock, firmware log and open replays */
-	struct unexplained image_gone, model_gone; /* found on the way */
+	struct unexplained image_gone, root_gone, model_gone; /* found on the way */
 };
 void log_progress_done(struct log_progress *p);
 #define cleanup_log_progress cleanup(log_progress_done)

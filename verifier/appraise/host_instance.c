@@ -3,7 +3,9 @@
  * instance = {
  *   1: id, 2: agent, 3: image-digests, 4: model-digests, 5: args, 6: key Name,
  *   ? 7: x, ? 8: y, ? 9: thumbprint,  ; once certified
- *   ? 10: image-digests, ? 11: model-digests ; once changed
+ *   ? 10: image-digests, ? 11: model-digests, ; once changed
+ *   ? 12: container-digests,          ; in a container, and then with 10
+ *   ? 13: container-digests
  * }
  */
 #include "verifier/appraise/host_instance.h"
@@ -16,7 +18,7 @@
 
 enum {
 	INST_ID = 1, INST_AGENT, INST_IMAGE, INST_MODEL, INST_ARGS, INST_KEY_NAME, INST_X, INST_Y, INST_JKT,
-	INST_NOW_IMAGE, INST_NOW_MODEL,
+	INST_NOW_IMAGE, INST_NOW_MODEL, INST_CONTAINER, INST_NOW_CONTAINER,
 };
 
 struct err host_wr_bytes(struct buf *b, uint64_t key, struct bytes v)
@@ -50,11 +52,30 @@ static struct err wr_certified(struct buf *b, const struct instance *i)
 	return cbor_wr_text(b, bytes_str(i->jkt));
 }
 
-struct err host_instance_encode(const struct instance *i, struct buf *b)
+static struct err wr_changed(struct buf *b, const struct instance *i)
 {
 	struct err e;
 
-	if (failed(e = cbor_wr_map(b, (size_t)(6 + (i->has_key ? 3 : 0) + (i->changed ? 2 : 0)))) ||
+	if (failed(e = wr_pair(b, INST_NOW_IMAGE, i->now_image.manifest, i->now_image.config)))
+		return e;
+	return wr_pair(b, INST_NOW_MODEL, i->now_model.manifest, i->now_model.oms_root);
+}
+
+static struct err wr_container(struct buf *b, const struct instance *i)
+{
+	struct err e;
+
+	if (failed(e = wr_pair(b, INST_CONTAINER, i->container.rootfs, i->container.policy)) || !i->changed)
+		return e;
+	return wr_pair(b, INST_NOW_CONTAINER, i->now_container.rootfs, i->now_container.policy);
+}
+
+struct err host_instance_encode(const struct instance *i, struct buf *b)
+{
+	const int n = 6 + (i->has_key ? 3 : 0) + (i->changed ? 2 : 0) + (i->has_container ? 1 + i->changed : 0);
+	struct err e;
+
+	if (failed(e = cbor_wr_map(b, (size_t)n)) ||
 	    failed(e = host_wr_bytes(b, INST_ID, BYTES_ARR(i->id))) ||
 	    failed(e = cbor_wr_uint(b, INST_AGENT)) ||
 	    failed(e = cbor_wr_text(b, bytes_str(i->agent))) ||
@@ -63,13 +84,9 @@ struct err host_instance_encode(const struct instance *i, struct buf *b)
 	    failed(e = host_wr_bytes(b, INST_ARGS, BYTES_ARR(i->args))) ||
 	    failed(e = host_wr_bytes(b, INST_KEY_NAME, tpm_name_bytes(&i->key_name))))
 		return e;
-	if (i->has_key && failed(e = wr_certified(b, i)))
+	if ((i->has_key && failed(e = wr_certified(b, i))) || (i->changed && failed(e = wr_changed(b, i))))
 		return e;
-	if (!i->changed)
-		return ERR(E_OK);
-	if (failed(e = wr_pair(b, INST_NOW_IMAGE, i->now_image.manifest, i->now_image.config)))
-		return e;
-	return wr_pair(b, INST_NOW_MODEL, i->now_model.manifest, i->now_model.oms_root);
+	return i->has_container ? wr_container(b, i) : ERR(E_OK);
 }
 
 static struct err rd_pair(struct cbor_rd *r, uint8_t first[32], uint8_t second[32])
@@ -145,6 +162,20 @@ static struct err rd_changed(struct cbor_rd *r, struct cbor_map *m, struct insta
 	return rd_pair(r, i->now_model.manifest, i->now_model.oms_root);
 }
 
+/* Absent in what was stored before there were containers, as in what runs in none. */
+static struct err rd_container(struct cbor_rd *r, struct cbor_map *m, struct instance *i)
+{
+	struct err e;
+
+	if (failed(e = cbor_rd_key_opt(r, m, INST_CONTAINER, &i->has_container)) || !i->has_container)
+		return e;
+	if (failed(e = rd_pair(r, i->container.rootfs, i->container.policy)) || !i->changed)
+		return e;
+	if (failed(e = cbor_rd_key(r, m, INST_NOW_CONTAINER)))
+		return e;
+	return rd_pair(r, i->now_container.rootfs, i->now_container.policy);
+}
+
 struct err host_instance_decode(struct cbor_rd *r, struct instance *i)
 {
 	struct cbor_map m;
@@ -164,7 +195,8 @@ struct err host_instance_decode(struct cbor_rd *r, struct instance *i)
 	    failed(e = cbor_rd_key(r, &m, INST_KEY_NAME)) ||
 	    failed(e = host_rd_name(r, &i->key_name)) ||
 	    failed(e = rd_certified(r, &m, i)) ||
-	    failed(e = rd_changed(r, &m, i)))
+	    failed(e = rd_changed(r, &m, i)) ||
+	    failed(e = rd_container(r, &m, i)))
 		return e;
 	return cbor_rd_map_end(r, &m);
 }

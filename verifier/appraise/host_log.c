@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "verifier/appraise/host_log.h"
 
-#define N_MEMBERS 3
+#define N_MEMBERS 3 /* without roots */
 #define N_UNEXPLAINED 3
 
 void log_progress_done(struct log_progress *p)
@@ -44,7 +44,9 @@ struct err log_progress_keep(struct log_progress *p, struct host_state *from)
 struct err log_progress_copy(const struct log_progress *from, struct log_progress *ret)
 {
 	cleanup_host_state struct host_state s = { .status = HOST_NEVER };
-	struct log_progress p = { .image_gone = from->image_gone, .model_gone = from->model_gone };
+	struct log_progress p = { .image_gone = from->image_gone,
+				  .root_gone = from->root_gone,
+				  .model_gone = from->model_gone };
 	struct err e;
 
 	if (from->state != NULL &&
@@ -69,16 +71,18 @@ static struct err wr_unexplained(const struct unexplained *u, struct buf *b)
 	if (failed(e = cbor_wr_array(b, N_UNEXPLAINED)) || failed(e = cbor_wr_uint(b, u->n)) ||
 	    failed(e = cbor_wr_bytes(b, BYTES_ARR(u->instance))))
 		return e;
-	return cbor_wr_bytes(b, BYTES_ARR(u->manifest));
+	return cbor_wr_bytes(b, BYTES_ARR(u->digest));
 }
 
 struct err log_progress_encode(const struct log_progress *p, struct buf *ret)
 {
 	cleanup_buf struct buf state = BUF_INIT(HOST_STATE_MAX);
+	const bool roots = p->root_gone.n > 0;
 	struct err e;
 
-	if (failed(e = host_state_encode(p->state, &state)) || failed(e = cbor_wr_array(ret, N_MEMBERS)) ||
-	    failed(e = wr_unexplained(&p->image_gone, ret)) || failed(e = wr_unexplained(&p->model_gone, ret)))
+	if (failed(e = host_state_encode(p->state, &state)) || failed(e = cbor_wr_array(ret, N_MEMBERS + roots)) ||
+	    failed(e = wr_unexplained(&p->image_gone, ret)) || failed(e = wr_unexplained(&p->model_gone, ret)) ||
+	    (roots && failed(e = wr_unexplained(&p->root_gone, ret))))
 		return e;
 	return cbor_wr_bytes(ret, buf_bytes(&state));
 }
@@ -95,7 +99,7 @@ static struct err rd_unexplained(struct cbor_rd *r, struct unexplained *ret)
 		return ERR(E_PEER_RANGE);
 	if (failed(e = cbor_rd_uint(r, SIZE_MAX, &count)) ||
 	    failed(e = cbor_rd_bytes_exact(r, ret->instance, sizeof(ret->instance))) ||
-	    failed(e = cbor_rd_bytes_exact(r, ret->manifest, sizeof(ret->manifest))))
+	    failed(e = cbor_rd_bytes_exact(r, ret->digest, sizeof(ret->digest))))
 		return e;
 	ret->n = (size_t)count;
 	return ERR(E_OK);
@@ -108,11 +112,12 @@ struct err log_progress_decode(struct cbor_rd *r, struct log_progress *ret)
 	size_t n;
 	struct err e;
 
-	if (failed(e = cbor_rd_array(r, N_MEMBERS, &n)))
+	if (failed(e = cbor_rd_array(r, N_MEMBERS + 1, &n)))
 		return e;
-	if (n != N_MEMBERS)
+	if (n < N_MEMBERS)
 		return ERR(E_PEER_RANGE);
 	if (failed(e = rd_unexplained(r, &ret->image_gone)) || failed(e = rd_unexplained(r, &ret->model_gone)) ||
+	    (n > N_MEMBERS && failed(e = rd_unexplained(r, &ret->root_gone))) ||
 	    failed(e = cbor_rd_bytes(r, &state)) || failed(e = host_state_decode_log(state, &s)))
 		return e;
 	return log_progress_keep(ret, &s);

@@ -3,8 +3,9 @@
  * The open replay of a workload log as a part of host-state's CBOR. Not for
  * other folders.
  *
- * log-progress = [unexplained, unexplained, bstr .cbor host-state] ; images, models, and 1, 4 to 12 of host_state.c
- * unexplained = [n: uint, instance: bstr .size 16, manifest: bstr .size 32]
+ * log-progress = [unexplained, unexplained, ? unexplained, bstr .cbor host-state] ; images, models, roots where there
+ *                                                            are some, and 1, 4 to 12 of host_state.c
+ * unexplained = [n: uint, instance: bstr .size 16, digest: bstr .size 32]
  */
 #ifndef ASSAY_VERIFIER_HOST_LOG_H
 #define ASSAY_VERIFIER_HOST_LOG_H

@@ -198,6 +198,10 @@ static void put_instances(struct jsonw *w, const struct verdict *v)
 		jsonw_str(w, "status", tier_name(i->status));
 		jsonw_bool(w, "usable", i->usable);
 		jsonw_str(w, "jkt", i->jkt);
+		if (i->has_container) {
+			jsonw_hex(w, "rootfs", BYTES_ARR(i->digests.rootfs));
+			jsonw_hex(w, "container_policy", BYTES_ARR(i->digests.policy));
+		}
 		put_vector(w, "platform", &i->platform);
 		put_vector(w, "container", &i->container);
 		put_vector(w, "model", &i->model);

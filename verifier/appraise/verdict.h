@@ -35,6 +35,8 @@ struct instance_verdict {
 	uint8_t id[INSTANCE_ID_LEN];
 	char agent[65];
 	char jkt[44];                     /* thumbprint of its certified key, for cnf; "" where none is certified */
+	bool has_container;
+	struct container_digests digests; /* of the container that it runs in */
 	struct trust_vector platform, container, model, key;
 	enum tier status;                 /* worst of the four */
 	bool usable;                      /* approved, unchanged, key certified, agent document holds and its minimum_status is met */

@@ -19,12 +19,12 @@ enum row {
 	ROW_PARSE, ROW_SCHEME, ROW_SIGNATURE, ROW_MAGIC, ROW_TYPE, ROW_EXTRA_DATA,
 	ROW_SELECTION, ROW_PCR_DIGEST, ROW_WHOLE, ROW_SIGNER,
 	ROW_OVERTAKEN, ROW_RESET, ROW_RESTART, ROW_NEW_BOOT, ROW_POSITION, ROW_NULL_PRIMARY, ROW_BOOT_ID, ROW_FIRMWARE,
-	ROW_LOG, ROW_LOG_ORDER, ROW_LOG_BEGIN, ROW_LOG_ONCE, ROW_LOG_RESUME, ROW_PRESENTED,
+	ROW_LOG, ROW_LOG_ORDER, ROW_LOG_BEGIN, ROW_LOG_ONCE, ROW_LOG_CONTAINER, ROW_LOG_RESUME, ROW_PRESENTED,
 	ROW_KEY_AREA, ROW_KEY_ALGORITHM, ROW_KEY_ATTRIBUTES, ROW_KEY_MEASURED, ROW_KEY_SIGNATURE, ROW_KEY_NONCE,
 	ROW_KEY_NAME, ROW_KEY_PARENT, ROW_KEY_BOOT, ROW_KEYS_ALL,
 	ROW_HOST_DOCUMENT, ROW_PLATFORM, ROW_FIRMWARE_LOG, ROW_FIRMWARE_FORM, ROW_FIRMWARE_EVENTS,
-	ROW_IMA, ROW_IMA_FORM, ROW_IMA_ENTRIES, ROW_MEASURER, ROW_COMPARED, ROW_IMAGE, ROW_MODEL, ROW_CHANGED, ROW_AGENT,
-	N_ROWS
+	ROW_IMA, ROW_IMA_FORM, ROW_IMA_ENTRIES, ROW_MEASURER, ROW_COMPARED,
+	ROW_IMAGE, ROW_ROOT, ROW_MODEL, ROW_CHANGED, ROW_AGENT, ROW_CONTAINER, N_ROWS
 };
 _Static_assert(N_ROWS <= VERDICT_MAX_CHECKS, "every row has a place in the verdict");
 
@@ -65,7 +65,7 @@ struct work {
 	size_t instance_cap;
 	struct idset gone;                 /* with gone_loaded: v->next.gone */
 	bool gone_loaded;
-	struct unexplained image_gone, model_gone;
+	struct unexplained image_gone, root_gone, model_gone;
 
 	bool keys_walked;
 	const struct document *platform;   /* the one that fits in registers and firmware log, or NULL */
@@ -150,6 +150,7 @@ struct err row_log(struct work *w);
 struct err row_log_order(struct work *w);
 struct err row_log_begin(struct work *w);
 struct err row_log_once(struct work *w);
+struct err row_log_container(struct work *w);
 struct err row_log_resume(struct work *w);
 struct err row_presented(struct work *w);
 /* check_keys.c: the first walks the keys */
@@ -178,9 +179,11 @@ struct err row_ima_entries(struct work *w);
 struct err row_measurer(struct work *w);
 /* check_approval.c */
 struct err row_image(struct work *w);
+struct err row_root(struct work *w);
 struct err row_model(struct work *w);
 struct err row_changed(struct work *w);
 struct err row_agent(struct work *w);
+struct err row_container(struct work *w);
 
 /*
  * certify.c: a structure certified by the enrolled AK, step by step, so that
@@ -213,8 +216,12 @@ must_check struct err certified_compare(const struct work *w, const struct certi
 					const struct tpm_name *qualified_name, enum certified_fault *ret);
 const char *certified_fault_text(enum certified_fault f);
 
-/* An approval of these contents, one that the agent names where there is one; agent may be NULL. */
-const struct document *approved_image(const struct work *w, const struct image_digests *d, bool include_expired,
+/*
+ * An approval of these contents, one that the agent names where there is one; agent may be NULL. Of a container the
+ * same document lists its root, too; NULL: the manifest alone.
+ */
+const struct document *approved_image(const struct work *w, const struct image_digests *d,
+				      const struct container_digests *container, bool include_expired,
 				      const struct document *agent);
 const struct document *approved_model(const struct work *w, const struct model_digests *d, bool include_expired,
 				      const struct document *agent);

@@ -16,7 +16,7 @@
 struct approve {
 	struct ctl *ctl;
 	struct ctl_document doc;
-	struct opt_list digests, oms_roots, hosts, images, models, platforms, scopes, resources;
+	struct opt_list digests, oms_roots, hosts, images, models, platforms, scopes, resources, containers;
 	const char *ek_sha256, *from, *asset, *layout, *select, *path, *version, *pcrs, *workload_before, *unapproved;
 	const char *minimum_status, *profile, *oms, *oms_key, *oms_ca;
 	bool rootfs, allow_devices;
@@ -347,7 +347,8 @@ static struct err agent_predicate(const struct approve *a, json_t *p, struct rea
 	    failed(e = put_strings(p, "platforms", &a->platforms)) ||
 	    failed(e = put_strings(p, "scopes", &a->scopes)) ||
 	    failed(e = put_strings(p, "resources", &a->resources)) ||
-	    failed(e = json_put_int(p, "max_ttl_s", (int64_t)a->max_ttl_s)))
+	    failed(e = json_put_int(p, "max_ttl_s", (int64_t)a->max_ttl_s)) ||
+	    (a->containers.n > 0 && failed(e = put_strings(p, "containers", &a->containers))))
 		return e;
 	return a->minimum_status != NULL ? json_put_str(p, "minimum_status", a->minimum_status) : ERR(E_OK);
 }
@@ -423,6 +424,8 @@ int cmd_approve(void *ctx, int argc, char **argv)
 		{ "image", OPT_LIST, &a.images, "NAME", "agent: image document; may repeat", 0 },
 		{ "model", OPT_LIST, &a.models, "NAME", "agent: model document; may repeat", 0 },
 		{ "platform", OPT_LIST, &a.platforms, "NAME", "agent: platform document; may repeat", 0 },
+		{ "container-policy", OPT_LIST, &a.containers, "HEX",
+		  "agent: policy of a container that it has to run in (any, or none); may repeat", 0 },
 		{ "scope", OPT_LIST, &a.scopes, "SCOPE", "agent: scope it may ask for; may repeat", 0 },
 		{ "resource", OPT_LIST, &a.resources, "URL", "agent: resource it may ask for; may repeat", 0 },
 		{ "max-ttl", OPT_DURATION, &a.max_ttl_s, "TIME", "agent: longest life of a credential (300s)", 900 },

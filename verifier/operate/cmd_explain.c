@@ -40,6 +40,20 @@ static void print_coverage(const json_t *log, const char *name, const char *tota
 		printf("    %-8lld ignored\n", (long long)json_integer_value(json_object_get(log, "ignored")));
 }
 
+/* What the instances in containers have as their root, and under which rules of the host they run. */
+static void print_containers(const json_t *instances)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(instances, i, row) {
+		if (json_object_get(row, "rootfs") == NULL)
+			continue;
+		printf("  container of agent %s, instance %s\n", text(row, "agent"), text(row, "instance"));
+		printf("    root      %s\n    policy    %s\n", text(row, "rootfs"), text(row, "container_policy"));
+	}
+}
+
 static void print_people(const json_t *v)
 {
 	const json_t *coverage = json_object_get(v, "coverage");
@@ -58,6 +72,7 @@ static void print_people(const json_t *v)
 		printf("  %s %s\n", text(row, "check"), text(row, "subject"));
 		printf("    expected  %s\n    seen      %s\n", text(row, "expected"), text(row, "seen"));
 	}
+	print_containers(json_object_get(v, "instances"));
 	print_coverage(json_object_get(coverage, "firmware"), "firmware log", "events");
 	print_coverage(json_object_get(coverage, "ima"), "IMA list", "entries");
 }
