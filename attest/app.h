@@ -24,6 +24,7 @@ int verb_token(void *ctx, int argc, char **argv);
 int verb_proof(void *ctx, int argc, char **argv);
 int verb_revoke(void *ctx, int argc, char **argv);
 int verb_oci_hook(void *ctx, int argc, char **argv);
+int verb_hooks(void *ctx, int argc, char **argv);
 int verb_status(void *ctx, int argc, char **argv);
 
 /* The verb with this name in the program's table. */

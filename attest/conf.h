@@ -29,7 +29,7 @@ struct conf {
 	size_t n_ek_chain;
 	const char *ek_chain[CONF_CHAIN_FILES];
 	const char *endorsement_auth_file, *owner_auth_file;
-	const char *containers;               /* file: rules for containers, assay-containers.json(5) */
+	const char *containers;               /* file: rules for containers, assay-containers(5) */
 	const char *user;                     /* for `run`: name or number */
 	unsigned interval_s;                  /* longest time between attestations; 0: a third of the verdict's life */
 	unsigned tpm_timeout_s;               /* of one command to the TPM that makes no key */

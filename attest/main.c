@@ -14,6 +14,7 @@ static const struct verb verbs[] = {
 	{ "proof", NULL, "", "print a DPoP proof by an instance's key", verb_proof },
 	{ "revoke", NULL, "", "give an access token of an instance back before its end", verb_revoke },
 	{ "oci-hook", NULL, "createRuntime|poststop", "for container runtimes: let a container start, or end its instance", verb_oci_hook },
+	{ "hooks", NULL, "install | remove | policy | check", "tell container engines of oci-hook, make and try rules", verb_hooks },
 	{ "status", NULL, "", "show enrolment, boot, workload log and instances", verb_status },
 };
 

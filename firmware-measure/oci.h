@@ -20,6 +20,7 @@
 #include "firmware-measure/workload_event.h"
 
 struct model_options;
+struct tree;
 
 struct image_report {
 	struct image_digests digests;
@@ -60,10 +61,15 @@ must_check struct err oci_measure(const char *path, const char *selector, struct
 must_check struct err oci_measure_with(const char *path, const char *selector, const struct model_options *options,
 				       struct image_report *ret, struct reason *reterr);
 
+/* Is shown the configuration of an image and the root that its layers make, once all of them were verified. */
+typedef struct err oci_seen(void *ctx, struct bytes config, const struct tree *root, struct reason *reterr);
+
 struct root_options {
 	bool allow_devices;              /* devices and FIFOs */
 	bool ignore_owner;               /* the digest without uid and gid */
 	const struct model_options *run; /* may be NULL */
+	oci_seen *seen;                  /* may be NULL */
+	void *ctx;                       /* of seen */
 };
 
 /*

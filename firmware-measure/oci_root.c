@@ -183,7 +183,9 @@ static struct err make_root(struct run *run, struct image_report *r, struct reas
 	}
 	r->n_entries = root.n;
 	r->n_root_bytes = LIMIT_IMAGE_BYTES - atomic_load(&run->bytes_left);
-	return tree_digest(&root, run->options->ignore_owner, r->rootfs);
+	if (failed(e = tree_digest(&root, run->options->ignore_owner, r->rootfs)) || run->options->seen == NULL)
+		return e;
+	return run->options->seen(run->options->ctx, buf_bytes(&run->image->config), &root, reterr);
 }
 
 static struct err read_layers(void *ctx, const struct oci_image *image, const struct stored_layers *l,

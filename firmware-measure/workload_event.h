@@ -57,7 +57,7 @@ struct model_digests {
 
 /*
  * Of a container: tree_digest() of its root file system, and the digest of the rules that its configuration was found
- * to keep to (assay-containers.json(5)).
+ * to keep to (assay-containers(5)).
  */
 struct container_digests {
 	uint8_t rootfs[32];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether the configuration of a container keeps to the rules of its agent. assay-containers.json(5) tells every rule;
+ * Whether the configuration of a container keeps to the rules of its agent. assay-containers(5) tells every rule;
  * what is not told there, a container may not have.
  *
  * Always: a read-only root, no new privileges, a user of its own that is not root, new process and mount

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What containers may do on this host: assay-containers.json(5), of root. The name of an agent selects an entry;
+ * What containers may do on this host: assay-containers(5), of root. The name of an agent selects an entry;
  * nothing else that the starter of a container says decides.
  *
  *   {"version": 1, "containers": [ENTRY, ...]}
