@@ -24,6 +24,7 @@ import contextlib
 import functools
 import hashlib
 import http.client
+import io
 import json
 import os
 import shutil
@@ -33,6 +34,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -278,9 +280,23 @@ def blob_put(layout, data):
 	return {"digest": "sha256:" + digest, "size": len(data)}
 
 
-def make_image(layout, text=b"agent", tag="v1"):
-	"""A small OCI image layout. Gives the paths of its blobs by role and the manifest's digest in hex."""
-	layer = dict(blob_put(layout, b"layer of " + text), mediaType="application/vnd.oci.image.layer.v1.tar")
+def layer_of(files):
+	"""A layer with these files, by name, without compression."""
+	out = io.BytesIO()
+	with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as t:
+		for name, data in files.items():
+			member = tarfile.TarInfo(name)
+			member.size = len(data)
+			t.addfile(member, io.BytesIO(data))
+	return out.getvalue()
+
+
+def make_image(layout, text=b"agent", tag="v1", layer=None):
+	"""
+	A small OCI image layout. Gives the paths of its blobs by role and the manifest's digest in hex. What is in its only
+	layer does not matter where none is given.
+	"""
+	layer = dict(blob_put(layout, layer or b"layer of " + text), mediaType="application/vnd.oci.image.layer.v1.tar")
 	config = dict(blob_put(layout, json.dumps({
 		"architecture": "amd64", "os": "linux", "config": {"Cmd": [text.decode()]},
 		"rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}).encode()),

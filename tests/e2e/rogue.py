@@ -39,8 +39,15 @@ def event_begin(before=bytes(32)):
 	return cbor({0: 0, 1: {SHA256: before}})
 
 
-def event_start(instance, agent, image, model, key_name, args=bytes(32)):
-	return cbor({0: 1, 2: instance, 3: agent, 4: list(image), 5: list(model), 6: args, 7: key_name})
+def event_start(instance, agent, image, model, key_name, args=bytes(32), container=None):
+	"""container: (digest of the root, digest of the policy) of what runs in one."""
+	m = {0: 1, 2: instance, 3: agent, 4: list(image), 5: list(model), 6: args, 7: key_name}
+	return cbor(m if container is None else {**m, 9: list(container)})
+
+
+def event_changed(instance, image, model, container=None):
+	m = {0: 2, 2: instance, 4: list(image), 5: list(model)}
+	return cbor(m if container is None else {**m, 9: list(container)})
 
 
 def event_end(instance):
@@ -53,6 +60,11 @@ def event_resume(restart):
 
 def certified(public, attest, signature):
 	return {1: public, 2: attest, 3: signature}
+
+
+def image_digests(image):
+	"""Of what lab.make_image() gives."""
+	return bytes.fromhex(image["digest"]), bytes.fromhex(image["config_digest"])
 
 
 class Evidence:
@@ -207,16 +219,18 @@ class Rogue:
 			self.keys[instance] = TpmKey(self, k.private, k.public)
 		return instance
 
-	def start_event(self, instance, agent="agent", image=None, model=None):
-		lab = self.lab
-		image = image or (bytes.fromhex(lab.image["digest"]), bytes.fromhex(lab.image["config_digest"]))
-		return event_start(instance, agent, image, model or lab.model, self.keys[instance].name)
+	def start_event(self, instance, agent="agent", image=None, model=None, container=None):
+		return event_start(instance, agent, image or image_digests(self.lab.image), model or self.lab.model,
+				   self.keys[instance].name, container=container)
 
-	def start(self, agent="agent", image=None, model=None, template=None):
+	def start(self, agent="agent", image=None, model=None, template=None, container=None):
 		"""A measured instance of the lab's image and model."""
 		instance = self.new_key(template)
-		self.append(self.start_event(instance, agent, image, model))
+		self.append(self.start_event(instance, agent, image, model, container))
 		return instance
+
+	def changed(self, instance, image=None, model=None, container=None):
+		self.append(event_changed(instance, image or image_digests(self.lab.image), model or self.lab.model, container))
 
 	def end(self, instance):
 		self.append(event_end(instance))
@@ -224,7 +238,7 @@ class Rogue:
 
 	def tasks(self, size):
 		"""Instances that start and end, one after the other, until the log has so many bytes."""
-		image = bytes.fromhex(self.lab.image["digest"]), bytes.fromhex(self.lab.image["config_digest"])
+		image = image_digests(self.lab.image)
 		log = [self.log]
 		with self.tpm() as t:
 			while size > 0:

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The workload log, the keys in it and the approvals of what it names: one deviation at a time, on a real TPM."""
+import json
 import os
 import sys
 
@@ -9,8 +10,7 @@ sys.dont_write_bytecode = True
 import lab as L
 import tpm
 from lab import check, equal, failed_check, passed, refused
-from rogue import CLAIM, WORKLOAD_PCR, Rogue, content_digest, event_begin, event_end, event_resume, record
-from wire import cbor
+from rogue import CLAIM, WORKLOAD_PCR, Rogue, content_digest, event_begin, event_end, event_resume, image_digests, record
 
 
 def setup(lab):
@@ -408,11 +408,160 @@ def test_W7_changed_while_it_ran(lab):
 	passed(r.attest())
 	t = L.get_token(lab, r.keys[instance])
 	check(t["access_token"], "token")
-	image = [bytes.fromhex(lab.image["digest"]), bytes.fromhex(lab.image["config_digest"])]
-	r.append(cbor({0: 2, 2: instance, 4: image, 5: [b"\7" * 32, b"\7" * 32]}))
+	r.changed(instance, model=(b"\7" * 32, b"\7" * 32))
 	failed_check(r.attest(), "W7")
 	L.no_token(lab, r.keys[instance], "invalid_grant")
 	r.reboot()
+	passed(r.attest())
+
+
+# ---- containers
+
+POLICY, OTHER_POLICY = b"\xc1" * 32, b"\xc2" * 32
+
+
+class Boxed:
+	"""
+	Images whose layers hold something, approved with their roots: "boxed", and "crate" with another root. The agent
+	"boxed" may run them as it likes, "caged" only in a container under POLICY.
+	"""
+
+	def __init__(self, lab):
+		self.images, self.roots = {}, {}
+		for name in ("boxed", "crate"):
+			layout = lab.path(name)
+			os.makedirs(layout, exist_ok=True)
+			self.images[name] = image_digests(L.make_image(layout, name.encode(),
+				layer=L.layer_of({"agent.py": b"print(%r)\n" % name})))
+			lab.approve("image", name, "--layout", layout, "--rootfs")
+			p = lab.run(lab.program("FIRMWARE_MEASURE"), "image", "--json", layout)
+			self.roots[name] = bytes.fromhex(json.loads(p.stdout)["rootfs"])
+		images = "--image", "boxed", "--image", "crate"
+		lab.approve_agent("boxed", *images)
+		lab.approve_agent("caged", *images, "--container-policy", POLICY.hex())
+
+	def container(self, root="boxed", policy=POLICY):
+		return self.roots[root], policy
+
+
+def boxed(lab):
+	if not hasattr(lab, "boxed"):
+		lab.boxed = Boxed(lab)
+	return lab.boxed
+
+
+def container_fails(lab, check_id, agent="boxed", image="boxed", container=None):
+	"""One instance beside a good one; gives the failure."""
+	r, b = lab.a, boxed(lab)
+	r.reboot()
+	r.start()
+	r.start(agent, b.images.get(image), container=container)
+	with L_no_credential(lab):
+		f = failed_check(r.attest(), check_id)
+	r.reboot()
+	passed(r.attest())
+	return f
+
+
+def test_W_root_approved(lab):
+	"""The root that the layers make, under any policy where the agent's document asks for none."""
+	r, b = lab.a, boxed(lab)
+	r.reboot()
+	instance = r.start("boxed", b.images["boxed"], container=b.container())
+	other = r.start("caged", b.images["crate"], container=b.container("crate"))
+	reply = passed(r.attest())
+	check(L.get_token(lab, r.keys[instance])["access_token"], "token")
+	claims = {x["instance"]: lab.open_jws(x["ear"])[1]["submods"]["container"] for x in reply["results"]}
+	equal(claims[instance.hex()]["ear_trustworthiness_vector"]["file-system"], 2, "file system of the container")
+	check("configuration" not in claims[instance.hex()]["ear_trustworthiness_vector"], "nobody approved a policy")
+	equal(claims[other.hex()]["ear_trustworthiness_vector"]["configuration"], 2, "configuration of the container")
+	shown = {x["instance"]: x for x in lab.explain(r.id)["instances"]}[instance.hex()]
+	equal((shown["rootfs"], shown["container_policy"]), (b.roots["boxed"].hex(), POLICY.hex()), "what is explained")
+	text = lab.run(lab.program("ASSAYCTL"), "explain", "--socket", lab.socket, r.id).stdout
+	check("root      " + b.roots["boxed"].hex() in text and "policy    " + POLICY.hex() in text, "not told: %s" % text)
+	# And without anything new in the log.
+	passed(r.attest())
+
+
+def test_W_root_of_nobody(lab):
+	f = container_fails(lab, "W-root", container=(b"\5" * 32, POLICY))
+	check("05" * 32 in f["seen"] and boxed(lab).roots["boxed"].hex() in f["expected"], "root not named: %r" % f)
+
+
+def test_W_root_of_another_image(lab):
+	"""Approved, but in another document than the one that permits the manifest."""
+	container_fails(lab, "W-root", container=boxed(lab).container("crate"))
+
+
+def test_W_root_of_an_image_that_permits_no_containers(lab):
+	"""Approved without --rootfs; the root of another document does not help."""
+	for root in boxed(lab).roots.values():
+		f = container_fails(lab, "W-root", image=None, container=(root, POLICY))
+		check("assayctl approve image --rootfs" in f["expected"], "the way out is not named: %r" % f)
+
+
+def test_W_root_after_the_end(lab):
+	"""What ended in a root that nobody approved still counts in this boot."""
+	r, b = lab.a, boxed(lab)
+	r.reboot()
+	r.end(r.start("boxed", b.images["boxed"], container=(b"\5" * 32, POLICY)))
+	failed_check(r.attest(), "W-root")
+	r.reboot()
+	passed(r.attest())
+
+
+def test_P_container_agent_outside_of_one(lab):
+	"""A bare run of an agent whose document asks for a container: of the image, and of one without roots."""
+	for image in ("boxed", None):
+		f = container_fails(lab, "P-container", agent="caged", image=image)
+		check(POLICY.hex() in f["expected"] and "no container" in f["seen"], "not named: %r" % f)
+
+
+def test_P_container_under_another_policy(lab):
+	f = container_fails(lab, "P-container", agent="caged", container=boxed(lab).container(policy=OTHER_POLICY))
+	check(POLICY.hex() in f["expected"] and OTHER_POLICY.hex() in f["seen"], "not named: %r" % f)
+
+
+def test_W_container_change_out_of_or_into_one(lab):
+	"""A change that speaks of no container where the start did, and the other way round."""
+	b = boxed(lab)
+	for started, changed in ((b.container(), None), (None, b.container())):
+		def spoil(r):
+			instance = r.start("boxed", b.images["boxed"], container=started)
+			passed(r.attest())
+			r.changed(instance, b.images["boxed"], container=changed)
+		log_fails(lab, "W-container", spoil)
+
+
+def test_W7_root_or_policy_changed_while_it_ran(lab):
+	"""To another approved one: it is not what was started, and what was given for it is dead."""
+	r, b = lab.a, boxed(lab)
+	for changed in (b.container("crate"), b.container(policy=OTHER_POLICY)):
+		r.reboot()
+		instance = r.start("boxed", b.images["boxed"], container=b.container())
+		passed(r.attest())
+		L.get_token(lab, r.keys[instance])
+		r.changed(instance, b.images["boxed"], container=changed)
+		failed_check(r.attest(), "W7")
+		L.no_token(lab, r.keys[instance], "invalid_grant")
+	r.reboot()
+	passed(r.attest())
+
+
+def test_W_root_withdrawn(lab):
+	"""The document with the root decided, so its end is the end of what was given."""
+	r, b = lab.a, boxed(lab)
+	r.reboot()
+	instance = r.start("boxed", b.images["crate"], container=b.container("crate"))
+	passed(r.attest())
+	L.get_token(lab, r.keys[instance])
+	lab.withdraw("image", "crate")
+	L.no_token(lab, r.keys[instance], "invalid_grant")
+	failed_check(r.attest(), "W4")
+	# The same manifest without its root is no more than before.
+	lab.approve("image", "crate", "--layout", lab.path("crate"))
+	failed_check(r.attest(), "W-root")
+	lab.approve("image", "crate", "--layout", lab.path("crate"), "--rootfs")
 	passed(r.attest())
 
 
