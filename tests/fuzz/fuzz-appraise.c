@@ -20,6 +20,13 @@ static void must(struct err e)
 	}
 }
 
+/* Nothing in a container gets anything but with the root that is approved. */
+static void check_container(const struct instance_verdict *i)
+{
+	if (i->usable && i->has_container)
+		fuzz_must(strcmp(hex32(i->digests.rootfs).text, hex32_of("root").text) == 0);
+}
+
 /* What a verdict promises to those who read it. */
 static void check_verdict(const struct lab *l, const struct verdict *v)
 {
@@ -43,6 +50,7 @@ static void check_verdict(const struct lab *l, const struct verdict *v)
 	else if (!passed)
 		fuzz_must(v->next.log_offset == 0 && !v->next.has_boot && v->next.n_instances == 0);
 	for (size_t i = 0; i < v->n_instances; i++) {
+		check_container(&v->instance[i]);
 		fuzz_must(!v->instance[i].usable || (passed && v->next.instance[i].has_key &&
 						     !v->next.instance[i].changed));
 		fuzz_must(passed || v->instance[i].status == TIER_CONTRAINDICATED);
@@ -198,6 +206,7 @@ static struct lab *host(unsigned which)
 		hosts[0] = lab_new(SOFTTPM_AK_P256);
 		hosts[1] = lab_new(SOFTTPM_AK_P256);
 		lab_doc_set(hosts[1], DOCUMENT_PLATFORM, "unapproved_workload", "\"instance\"");
+		lab_approve_root(hosts[1], "root");
 		lab_must_pass(hosts[1]);
 	}
 	return hosts[which];

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "firmware-measure/cel.h"
 #include "tests/support/lab_boot.h"
 #include "tests/support/lab_check.h"
 
@@ -44,13 +45,14 @@ static struct lab *whole(void)
 	return l;
 }
 
-/* Evidence that goes on: one record and one key more. */
+/* Evidence that goes on: one record and one key more, of a container. */
 static struct lab *incremental(void)
 {
 	struct lab *l = lab_new(SOFTTPM_AK_P256);
 
+	lab_approve_root(l, "root");
 	lab_must_pass(l);
-	(void)lab_start(l, "agt", "image", "model");
+	(void)lab_start_container(l, "agt", "image", "root", "policy");
 	lab_challenge(l);
 	lab_evidence(l, NULL);
 	return l;
@@ -267,6 +269,140 @@ static void test_each_entry_of_the_log(void **state)
 	}
 }
 
+/* ---- The start of a container, changed and measured: the register follows what the record says. */
+
+struct started {
+	struct lab *l;
+	struct buf log, content;          /* before the start, and what it says */
+	struct digest pcr[N_DIGESTS];     /* before it */
+};
+
+static void started_init(struct started *s)
+{
+	struct lab *l = lab_new(SOFTTPM_AK_P256);
+	struct cel_record rec;
+	size_t n;
+
+	*s = (struct started){ .l = l, .log = BUF_INIT(LIMIT_EVIDENCE), .content = BUF_INIT(LIMIT_EVIDENCE) };
+	lab_approve_root(l, "root");
+	doc_set(l->doc[DOCUMENT_AGENT], "containers", "[]");
+	assert_int_equal(json_array_append_new(json_object_get(l->doc[DOCUMENT_AGENT], "containers"),
+					       json_string(hex32_of("policy").text)), 0);
+	lab_doc_set(l, DOCUMENT_AGENT, "serial", "2");
+	lab_end(l, 0);
+	for (unsigned i = 0; i < N_DIGESTS; i++)
+		s->pcr[i] = l->tpm->pcr[i][WORKLOAD_PCR];
+	assert_false(failed(buf_add(&s->log, buf_bytes(&l->log))));
+	(void)lab_start_container(l, "agt", "image", "root", "policy");
+	assert_false(failed(cel_read(BYTES(l->log.p + s->log.n, l->log.n - s->log.n), &rec, &n)));
+	assert_false(failed(buf_add(&s->content, rec.content)));
+}
+
+static void started_done(struct started *s)
+{
+	lab_free(s->l);
+	buf_free(&s->log);
+	buf_free(&s->content);
+}
+
+/* What comes of a host that has measured this in place of the start. */
+static const char *outcome_of_start(struct started *s, struct bytes content)
+{
+	enum digest_id algs[N_DIGESTS];
+	struct cel_record rec = { .recnum = s->l->n_records - 1, .pcr = WORKLOAD_PCR };
+	size_t n = 0;
+
+	for (unsigned i = 0; i < N_DIGESTS; i++) {
+		s->l->tpm->pcr[i][WORKLOAD_PCR] = s->pcr[i];
+		if ((s->l->tpm->banks >> i & 1) != 0)
+			algs[n++] = (enum digest_id)i;
+	}
+	buf_clear(&s->l->log);
+	assert_false(failed(buf_add(&s->l->log, buf_bytes(&s->log))));
+	assert_false(failed(cel_digests(content, n, algs, &rec)) || failed(cel_encode(&rec, &s->l->log)));
+	for (size_t i = 0; i < n; i++)
+		assert_false(failed(softtpm_extend(s->l->tpm, algs[i], WORKLOAD_PCR, digest_bytes(&rec.digest[i]))));
+	lab_challenge(s->l);
+	lab_evidence(s->l, NULL);
+	return outcome(s->l);
+}
+
+/* What each digest of the start is for: the check that refuses another one, or a reason why none does. */
+static const struct {
+	const char *text; /* whose digest; of it once more where twice */
+	bool twice;
+	const char *check, *reason;
+} start_digests[] = {
+	{ "image", false, "W4", NULL },
+	{ "image", true, "", "config digest: the manifest names it" },
+	{ "model", false, "W5", NULL },
+	{ "model", true, "", "OMS root: the document lists none" },
+	{ "", false, "", "arguments: the document says nothing of them" },
+	{ "root", false, "W-root", NULL },
+	{ "policy", false, "P-container", NULL },
+};
+
+static size_t find_digest(const struct buf *content, size_t which)
+{
+	uint8_t sum[32];
+	const uint8_t *at;
+
+	assert_false(failed(sha256(bytes_str(start_digests[which].text), sum)));
+	if (start_digests[which].twice)
+		assert_false(failed(sha256(BYTES_ARR(sum), sum)));
+	at = memmem(content->p, content->n, sum, sizeof(sum));
+	assert_non_null(at);
+	return (size_t)(at - content->p);
+}
+
+static void test_each_bit_of_a_start(void **state)
+{
+	const char *want[KIB] = { NULL };
+	struct started s;
+
+	(void)state;
+	started_init(&s);
+	assert_true(s.content.n <= array_len(want));
+	assert_string_equal(outcome_of_start(&s, buf_bytes(&s.content)), "");
+	for (size_t k = 0; k < array_len(start_digests); k++) {
+		size_t at = find_digest(&s.content, k);
+
+		if (start_digests[k].reason != NULL)
+			print_message("# free: %s\n", start_digests[k].reason);
+		for (size_t i = 0; i < 32; i++)
+			want[at + i] = start_digests[k].check;
+	}
+	for (size_t i = 0; i < 8 * s.content.n; i++) {
+		const char *first;
+
+		s.content.p[i / 8] ^= (uint8_t)(1u << i % 8);
+		first = outcome_of_start(&s, buf_bytes(&s.content));
+		s.content.p[i / 8] ^= (uint8_t)(1u << i % 8);
+		if (want[i / 8] == NULL ? first[0] == '\0' : strcmp(first, want[i / 8]) != 0)
+			fail_msg("bit %zu of byte %zu: \"%s\"", i % 8, i / 8, first);
+	}
+	started_done(&s);
+}
+
+static void test_each_entry_of_a_start(void **state)
+{
+	cleanup_buf struct buf changed = BUF_INIT(LIMIT_EVIDENCE);
+	struct places p = { 0 };
+	struct started s;
+
+	(void)state;
+	started_init(&s);
+	find_entries(buf_bytes(&s.content), 0, &p);
+	assert_int_equal(p.n, 8);
+	for (size_t i = 0; i < p.n; i++) {
+		for (unsigned swap = 0; swap <= (p.v[i].next_end != 0 ? 1 : 0); swap++) {
+			write_change(buf_bytes(&s.content), &p.v[i], swap == 1, &changed);
+			assert_string_equal(outcome_of_start(&s, buf_bytes(&changed)), "W1");
+		}
+	}
+	started_done(&s);
+}
+
 /* ---- Logs of the boot. Their bits are free where no digest of the quoted bank covers them: these, by name. */
 
 static struct lab *measured(void)
@@ -471,6 +607,8 @@ int main(void)
 		cmocka_unit_test(test_each_entry_of_evidence),
 		cmocka_unit_test(test_each_entry_of_claims),
 		cmocka_unit_test(test_each_entry_of_the_log),
+		cmocka_unit_test(test_each_bit_of_a_start),
+		cmocka_unit_test(test_each_entry_of_a_start),
 		cmocka_unit_test(test_each_bit_of_the_userspace_log),
 		cmocka_unit_test(test_each_length_of_the_userspace_log),
 		cmocka_unit_test(test_records_of_the_userspace_log),
