@@ -470,7 +470,11 @@ def test_W_root_approved(lab):
 	instance = r.start("boxed", b.images["boxed"], container=b.container())
 	other = r.start("caged", b.images["crate"], container=b.container("crate"))
 	reply = passed(r.attest())
-	check(L.get_token(lab, r.keys[instance])["access_token"], "token")
+	att = lab.open_jws(L.get_token(lab, r.keys[instance])["access_token"])[1]["att"]
+	equal((att["rootfs_digest"], att["container_policy"]), ("sha256:" + b.roots["boxed"].hex(), "sha256:" + POLICY.hex()),
+	      "what the token says of the container")
+	listed = {x["instance"]: x for x in lab.ctl("agents")}[instance.hex()]
+	equal((listed["rootfs"], listed["container_policy"]), (b.roots["boxed"].hex(), POLICY.hex()), "what is listed")
 	claims = {x["instance"]: lab.open_jws(x["ear"])[1]["submods"]["container"] for x in reply["results"]}
 	equal(claims[instance.hex()]["ear_trustworthiness_vector"]["file-system"], 2, "file system of the container")
 	check("configuration" not in claims[instance.hex()]["ear_trustworthiness_vector"], "nobody approved a policy")

@@ -120,6 +120,12 @@ struct instance_row fx_instance(unsigned n)
 	memset(i.image.config, 0x12, sizeof(i.image.config));
 	memset(i.model.manifest, 0x21, sizeof(i.model.manifest));
 	memset(i.model.oms_root, 0x22, sizeof(i.model.oms_root));
+	/* The even ones run in containers. */
+	i.has_container = n % 2 == 0;
+	if (i.has_container) {
+		memset(i.container.rootfs, 0x23, sizeof(i.container.rootfs));
+		memset(i.container.policy, 0x24, sizeof(i.container.policy));
+	}
 	memset(i.agent_doc, 0x31, sizeof(i.agent_doc));
 	memset(i.image_doc, 0x32, sizeof(i.image_doc));
 	memset(i.model_doc, 0x33, sizeof(i.model_doc));

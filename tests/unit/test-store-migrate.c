@@ -143,6 +143,25 @@ static void test_without_backup_no_migration(void **state)
 	assert_int_equal(number(c, "PRAGMA user_version"), 1);
 }
 
+/* What ran before there were containers runs in none. */
+static void test_instances_of_schema_1(void **state)
+{
+	cleanup_fx_dir char *dir = fx_dir();
+	char path[PATH_SIZE];
+	cleanup_conn struct conn *c = open_new(dir, path);
+
+	(void)state;
+	assert_ok(store_migrate(c, path, store_migrations, 1, NULL));
+	assert_ok(conn_exec(c, "PRAGMA foreign_keys = OFF;"
+			       "INSERT INTO host VALUES (printf('%034d', 1), zeroblob(32), 1, x'00');"
+			       "INSERT INTO instance VALUES (printf('%034d', 1), zeroblob(16), 'agent', printf('%043d', 1), 1, 2,"
+			       " zeroblob(64), zeroblob(64), zeroblob(128), zeroblob(32), 1, 1)"));
+	assert_ok(store_migrate(c, path, store_migrations, store_n_migrations, NULL));
+	assert_int_equal(number(c, "SELECT count(*) FROM instance WHERE container = x'' AND agent = 'agent'"), 1);
+	assert_ok(conn_exec(c, "UPDATE instance SET container = zeroblob(64)"));
+	assert_true(failed(conn_exec(c, "UPDATE instance SET container = zeroblob(32)")));
+}
+
 static void test_newer_is_refused(void **state)
 {
 	cleanup_fx_dir char *dir = fx_dir();
@@ -202,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_older_is_backed_up_and_carried_over),
 		cmocka_unit_test(test_failing_step_changes_nothing),
 		cmocka_unit_test(test_without_backup_no_migration),
+		cmocka_unit_test(test_instances_of_schema_1),
 		cmocka_unit_test(test_newer_is_refused),
 		cmocka_unit_test(test_foreign_files_are_refused),
 	};

@@ -283,6 +283,9 @@ static void test_lists_and_counts(void **state)
 	assert_ok(store_list_instances(s, LATER, 9, &list));
 	assert_int_equal(json_array_size(list), 2);
 	assert_true(json_is_false(json_object_get(json_array_get(list, 0), "usable")));
+	assert_null(json_object_get(json_array_get(list, 0), "rootfs"));
+	assert_memory_equal(json_string_value(json_object_get(json_array_get(list, 1), "rootfs")), "2323", 4);
+	assert_memory_equal(json_string_value(json_object_get(json_array_get(list, 1), "container_policy")), "2424", 4);
 	json_decref(list);
 	assert_ok(store_list_credentials(s, FX_NOW + 59, 9, &list));
 	assert_true(json_is_true(json_object_get(json_array_get(list, 0), "alive")));

@@ -261,6 +261,10 @@ static void test_verdict_moves_the_row(void **state)
 	assert_int_equal(i.verdict_expires_s, LATER);
 	assert_memory_equal(&i.image, &want.image, sizeof(i.image));
 	assert_memory_equal(&i.model, &want.model, sizeof(i.model));
+	assert_true(i.has_container);
+	assert_memory_equal(&i.container, &want.container, sizeof(i.container));
+	assert_ok(store_instance_by_jkt(s, fx_instance(1).jkt, &i, &epoch));
+	assert_false(i.has_container);
 	assert_memory_equal(i.agent_doc, fx_instance(2).agent_doc, 32);
 	assert_memory_equal(i.platform_doc, fx_instance(2).platform_doc, 32);
 	assert_memory_equal(i.ear_digest, fx_instance(2).ear_digest, 32);

@@ -154,15 +154,19 @@ static void only_a_live_verdict_gives_a_token(void **state)
 	assert_err(decide(&i, 3, &d, "read", "https://api.example/", &why), E_AUTH_REFUSED);
 }
 
-static void issue(uint64_t ttl, struct credential_row *row, struct buf *token)
+static void issue_for(struct instance_row i, uint64_t ttl, struct credential_row *row, struct buf *token)
 {
 	const struct token_spec s = { .issuer = ISSUER, .realm = "realm", .signer = signer, .kid = "k1", .now_s = NOW };
 	struct token_request r = { .scope = (char[]){ "read" }, .resource = (char[]){ "https://api.example/" },
 				   .task_id = (char[]){ "t-1" }, .expected_s = 60 };
-	struct instance_row i = live_instance();
 	struct document d = agent_document();
 
 	assert_ok(token_issue(&s, &i, 3, &d, &r, ttl, row, token));
+}
+
+static void issue(uint64_t ttl, struct credential_row *row, struct buf *token)
+{
+	issue_for(live_instance(), ttl, row, token);
 }
 
 static const char *text(const json_t *o, const char *key)
@@ -199,7 +203,28 @@ static void a_token_says_what_it_is_bound_to(void **state)
 	assert_int_equal(json_integer_value(json_object_get(att, "epoch")), 3);
 	assert_memory_equal(text(att, "image_digest"), "sha256:0100", 11);
 	assert_memory_equal(text(att, "model_digest"), "sha256:0200", 11);
+	assert_null(json_object_get(att, "rootfs_digest"));
+	assert_null(json_object_get(att, "container_policy"));
 	assert_true(strlen(row.jti) >= 22);
+}
+
+/* A service can ask for a root or a policy, as for an image. */
+static void a_token_names_the_container(void **state)
+{
+	cleanup_credential_row struct credential_row row = { 0 };
+	cleanup_buf struct buf token = BUF_INIT(LIMIT_TOKEN);
+	cleanup_token_claims struct token_claims c = { 0 };
+	struct instance_row i = live_instance();
+	const json_t *att;
+
+	(void)state;
+	i.has_container = true;
+	i.container = (struct container_digests){ .rootfs = { 3 }, .policy = { 4 } };
+	issue_for(i, 69, &row, &token);
+	assert_ok(token_verify(buf_bytes(&token), signer, ISSUER, NOW, &c, NULL));
+	att = json_object_get(c.claims, "att");
+	assert_memory_equal(text(att, "rootfs_digest"), "sha256:0300", 11);
+	assert_memory_equal(text(att, "container_policy"), "sha256:0400", 11);
 }
 
 static void nothing_without_an_expiry(void **state)
@@ -281,6 +306,7 @@ int main(void)
 		cmocka_unit_test(requests_are_strict),
 		cmocka_unit_test(only_a_live_verdict_gives_a_token),
 		cmocka_unit_test(a_token_says_what_it_is_bound_to),
+		cmocka_unit_test(a_token_names_the_container),
 		cmocka_unit_test(nothing_without_an_expiry),
 		cmocka_unit_test(t6_t7_t11_foreign_tokens_are_refused),
 	};

@@ -175,7 +175,9 @@ static struct err put_attestation(struct jsonw *w, const struct instance_row *i,
 	if (failed(e = put_sha256(w, "ear_digest", i->ear_digest)) ||
 	    failed(e = put_sha256(w, "golden_set", i->platform_doc)) ||
 	    failed(e = put_sha256(w, "image_digest", i->image.manifest)) ||
-	    failed(e = put_sha256(w, "model_digest", i->model.manifest)))
+	    failed(e = put_sha256(w, "model_digest", i->model.manifest)) ||
+	    (i->has_container && (failed(e = put_sha256(w, "rootfs_digest", i->container.rootfs)) ||
+				  failed(e = put_sha256(w, "container_policy", i->container.policy)))))
 		return e;
 	jsonw_int(w, "epoch", (int64_t)epoch);
 	jsonw_close(w);

@@ -137,7 +137,8 @@ static struct err make_row(struct attestation *a, size_t k)
 	if (memcmp(from->id, seen->id, sizeof(from->id)) != 0)
 		return ERR(E_BUG);
 	*i = (struct instance_row){ .usable = from->usable, .status = (int)from->status,
-				    .verdict_expires_s = a->expires_s, .image = seen->image, .model = seen->model };
+				    .verdict_expires_s = a->expires_s, .image = seen->image, .model = seen->model,
+				    .has_container = seen->has_container, .container = seen->container };
 	memcpy(i->host_id, a->row->record->id, sizeof(i->host_id));
 	memcpy(i->id, from->id, sizeof(i->id));
 	memcpy(i->agent, from->agent, sizeof(i->agent));

@@ -87,8 +87,13 @@ static const char schema_1[] =
 	" PRIMARY KEY (client, resource)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX client_resource_resource ON client_resource (resource);";
 
+/* Root and policy of an instance in a container; empty for others. */
+static const char schema_2[] =
+	"ALTER TABLE instance ADD COLUMN container BLOB NOT NULL DEFAULT x'' CHECK (length(container) IN (0, 64));";
+
 const struct migration store_migrations[] = {
 	{ schema_1 },
+	{ schema_2 },
 };
 const size_t store_n_migrations = array_len(store_migrations);
 

@@ -56,17 +56,18 @@
 	X(SQL_INSTANCE_DROP, "DELETE FROM instance WHERE host = ?1")                                           \
 	X(SQL_INSTANCE_ADD,                                                                                    \
 	  "INSERT INTO instance (host, id, agent, jkt, usable, status, image, model, docs, ear, epoch, "       \
-	  "verdict_expires) VALUES (?1, ?2, ?3, ?4, ?5 AND NOT EXISTS (SELECT 1 FROM instance_revoked r "      \
-	  "WHERE r.host = ?1 AND r.id = ?2), ?6, ?7, ?8, ?9, ?10, ?11, ?12)")                                  \
+	  "verdict_expires, container) VALUES (?1, ?2, ?3, ?4, ?5 AND NOT EXISTS (SELECT 1 FROM "              \
+	  "instance_revoked r WHERE r.host = ?1 AND r.id = ?2), ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")          \
 	X(SQL_INSTANCE_RENEW,                                                                                  \
 	  "UPDATE instance SET agent = ?3, usable = ?5 AND NOT EXISTS (SELECT 1 FROM instance_revoked r "      \
 	  "WHERE r.host = ?1 AND r.id = ?2), status = ?6, image = ?7, model = ?8, docs = ?9, ear = ?10, "      \
-	  "epoch = ?11, verdict_expires = ?12 WHERE host = ?1 AND id = ?2 AND jkt = ?4")                       \
+	  "epoch = ?11, verdict_expires = ?12, container = ?13 WHERE host = ?1 AND id = ?2 AND jkt = ?4")      \
 	X(SQL_INSTANCE_IDS, "SELECT id FROM instance WHERE host = ?1")                                         \
 	X(SQL_INSTANCE_END, "DELETE FROM instance WHERE host = ?1 AND id = ?2")                                \
 	X(SQL_INSTANCE_BY_JKT,                                                                                 \
 	  "SELECT i.host, i.id, i.agent, i.jkt, i.usable, i.status, i.image, i.model, i.docs, i.ear, i.epoch, " \
-	  "i.verdict_expires, s.epoch FROM instance i JOIN host_state s ON s.host = i.host WHERE i.jkt = ?1")  \
+	  "i.verdict_expires, s.epoch, i.container FROM instance i JOIN host_state s ON s.host = i.host "      \
+	  "WHERE i.jkt = ?1")                                                                                  \
 	X(SQL_INSTANCE_UNUSABLE, "UPDATE instance SET usable = 0 WHERE id = ?1")                               \
 	X(SQL_INSTANCE_REVOKE,                                                                                 \
 	  "INSERT INTO instance_revoked (host, id) SELECT host, id FROM instance WHERE id = ?1 "               \
@@ -131,7 +132,8 @@
 	X(SQL_LIST_INSTANCES,                                                                                  \
 	  "SELECT i.host, i.id, i.agent, i.status, i.usable AND i.epoch = s.epoch, EXISTS (SELECT 1 FROM "     \
 	  "instance_revoked r WHERE r.host = i.host AND r.id = i.id), i.verdict_expires, i.image, i.model, "   \
-	  "i.jkt FROM instance i JOIN host_state s ON s.host = i.host ORDER BY i.host, i.id LIMIT ?1")         \
+	  "i.jkt, i.container FROM instance i JOIN host_state s ON s.host = i.host "                           \
+	  "ORDER BY i.host, i.id LIMIT ?1")                                                                    \
 	X(SQL_LIST_CREDENTIALS,                                                                                \
 	  "SELECT c.jti, c.host, c.instance, c.agent, c.scope, c.audience, c.task, c.owner, c.issued, "        \
 	  "c.expires, c.expires > ?2 AND " CREDENTIAL_ALIVE_ " AS alive FROM credential c "                    \

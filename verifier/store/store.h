@@ -120,6 +120,8 @@ struct instance_row {
 	int status;                       /* enum tier */
 	struct image_digests image;
 	struct model_digests model;
+	bool has_container;
+	struct container_digests container;
 	uint8_t agent_doc[32], image_doc[32], model_doc[32], platform_doc[32];
 	uint8_t ear_digest[32];
 	uint64_t epoch;                   /* host epoch at the verdict; set by txn_verdict() */
@@ -229,7 +231,7 @@ must_check struct err store_client_resource(struct store *s, const char *name, c
  * --- lists for operators: JSON arrays of at most limit rows; times are RFC 3339, digests hex ---
  *
  *  hosts        host, status (STALE and live verdicts by now_s), enrolled, verdict?, expires?, epoch, ek_sha256
- *  instances    host, instance, agent, status, usable, revoked, expires, image, model, jkt
+ *  instances    host, instance, agent, status, usable, revoked, expires, image, model, rootfs?, container_policy?, jkt
  *  credentials  jti, host, instance, agent, scope, audience, task, owner, issued, expires, alive; live ones first
  *  documents    kind, name, serial, owner, digest, keyid, not_before, expires, accepted, withdrawn?
  *  clients      name, created, resources

@@ -92,6 +92,21 @@ struct err store_list_hosts(struct store *s, int64_t now_s, size_t limit, json_t
 	return list(s, SQL_LIST_HOSTS, now_s, limit, host_json, ret);
 }
 
+/* Root and policy where it runs in a container. */
+static struct err put_container(json_t *o, sqlite3_stmt *st, int column)
+{
+	struct bytes b;
+	struct err e;
+
+	if (failed(e = column_blob(st, column, &b)) || b.n == 0)
+		return e;
+	if (b.n != 64)
+		return ERR(E_LOCAL_STORE);
+	if (failed(e = json_put_hex(o, "rootfs", BYTES(b.p, 32))))
+		return e;
+	return json_put_hex(o, "container_policy", BYTES(b.p + 32, 32));
+}
+
 static struct err instance_json(struct conn *c, sqlite3_stmt *st, int64_t now_s, json_t *o)
 {
 	int64_t expires = column_i64(st, 6);
@@ -103,7 +118,7 @@ static struct err instance_json(struct conn *c, sqlite3_stmt *st, int64_t now_s,
 	    failed(e = json_put_bool(o, "usable", column_i64(st, 4) == 1 && expires > now_s)) ||
 	    failed(e = json_put_bool(o, "revoked", column_i64(st, 5) == 1)) ||
 	    failed(e = put_time(o, "expires", expires)) || failed(e = put_hex(o, "image", st, 7, 32)) ||
-	    failed(e = put_hex(o, "model", st, 8, 32)))
+	    failed(e = put_hex(o, "model", st, 8, 32)) || failed(e = put_container(o, st, 10)))
 		return e;
 	return put_text(o, "jkt", st, 9);
 }

@@ -50,13 +50,15 @@ static struct err write_instance(struct txn *t, enum sql_id id, const struct ver
 				 const struct instance_row *i, uint64_t epoch, uint64_t *ret_changes)
 {
 	cleanup_stmt sqlite3_stmt *st = NULL;
-	uint8_t image[64], model[64], docs[128];
+	uint8_t image[64], model[64], container[64], docs[128];
 	struct err e;
 
 	memcpy(image, i->image.manifest, 32);
 	memcpy(image + 32, i->image.config, 32);
 	memcpy(model, i->model.manifest, 32);
 	memcpy(model + 32, i->model.oms_root, 32);
+	memcpy(container, i->container.rootfs, 32);
+	memcpy(container + 32, i->container.policy, 32);
 	memcpy(docs, i->agent_doc, 32);
 	memcpy(docs + 32, i->image_doc, 32);
 	memcpy(docs + 64, i->model_doc, 32);
@@ -67,7 +69,8 @@ static struct err write_instance(struct txn *t, enum sql_id id, const struct ver
 	    failed(e = bind_i64(st, 6, i->status)) || failed(e = bind_blob(st, 7, BYTES_ARR(image))) ||
 	    failed(e = bind_blob(st, 8, BYTES_ARR(model))) || failed(e = bind_blob(st, 9, BYTES_ARR(docs))) ||
 	    failed(e = bind_blob(st, 10, BYTES_ARR(i->ear_digest))) || failed(e = bind_u64(st, 11, epoch)) ||
-	    failed(e = bind_i64(st, 12, v->passed ? v->expires_s : 0)))
+	    failed(e = bind_i64(st, 12, v->passed ? v->expires_s : 0)) ||
+	    failed(e = bind_blob(st, 13, BYTES(container, i->has_container ? sizeof(container) : 0))))
 		return e;
 	return stmt_run(st, ret_changes);
 }
@@ -173,6 +176,23 @@ struct err txn_progress(struct txn *t, const struct verdict_write *v)
 	return changes == 1 ? ERR(E_OK) : ERR(E_BUG);
 }
 
+/* Empty for what runs in none. */
+static struct err read_container(sqlite3_stmt *st, int column, struct instance_row *i)
+{
+	uint8_t container[64];
+	struct bytes b;
+	struct err e;
+
+	if (failed(e = column_blob(st, column, &b)) || b.n == 0)
+		return e;
+	if (failed(e = column_exact(st, column, container, sizeof(container))))
+		return e;
+	i->has_container = true;
+	memcpy(i->container.rootfs, container, 32);
+	memcpy(i->container.policy, container + 32, 32);
+	return ERR(E_OK);
+}
+
 static struct err read_instance(sqlite3_stmt *st, struct instance_row *i, uint64_t *epoch)
 {
 	uint8_t image[64], model[64], docs[128];
@@ -186,7 +206,8 @@ static struct err read_instance(sqlite3_stmt *st, struct instance_row *i, uint64
 	    failed(e = column_exact(st, 7, model, sizeof(model))) ||
 	    failed(e = column_exact(st, 8, docs, sizeof(docs))) ||
 	    failed(e = column_exact(st, 9, i->ear_digest, sizeof(i->ear_digest))) ||
-	    failed(e = column_u64(st, 10, &i->epoch)) || failed(e = column_u64(st, 12, epoch)))
+	    failed(e = column_u64(st, 10, &i->epoch)) || failed(e = column_u64(st, 12, epoch)) ||
+	    failed(e = read_container(st, 13, i)))
 		return e;
 	i->usable = column_i64(st, 4) != 0;
 	i->status = (int)column_i64(st, 5);
