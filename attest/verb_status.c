@@ -5,6 +5,7 @@
 
 #include "attest/app.h"
 #include "attest/daemon/ask.h"
+#include "base/log.h"
 #include "base/text.h"
 
 #define DAEMON_TIMEOUT_S 5
@@ -135,6 +136,19 @@ static const char *member(const json_t *o, const char *key)
 	return s == NULL ? "" : s;
 }
 
+static void print_containers(const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *c = json_array_get(list, i);
+		const char *why = member(c, "reason");
+
+		(void)printf("container  %s, instance %s, root %s, %s%s%s\n", log_quote(bytes_str(member(c, "id"))),
+			     member(c, "instance"), log_quote(bytes_str(member(c, "root"))),
+			     json_is_true(json_object_get(c, "watched")) ? "watched" : "not watched",
+			     why[0] != '\0' ? ": " : "", log_quote(bytes_str(why)));
+	}
+}
+
 static void print_daemon(const json_t *o)
 {
 	const json_t *d = json_object_get(o, "daemon");
@@ -151,6 +165,7 @@ static void print_daemon(const json_t *o)
 	(void)printf("daemon     pid %" JSON_INTEGER_FORMAT ", attested %s%s%s\n",
 		     json_integer_value(json_object_get(d, "pid")), at, member(d, "outcome")[0] != '\0' ? ": " : "",
 		     member(d, "outcome"));
+	print_containers(json_object_get(d, "containers"));
 }
 
 static struct err print_text(const json_t *o)

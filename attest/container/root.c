@@ -72,15 +72,43 @@ static bool is_same(const struct instance_container *c, const struct stat *st)
 	return (uint64_t)st->st_dev == c->dev && (uint64_t)st->st_ino == c->ino;
 }
 
+#define HOST_ROOT "/proc/1/root"
+
+struct err container_root_reach(const struct instance_container *c, char **ret, struct reason *reterr)
+{
+	cleanup_free char *path = NULL;
+	struct stat ours, host;
+	int code = lstat(c->rootfs, &ours) == 0 ? 0 : errno;
+
+	if (code == 0 && is_same(c, &ours)) {
+		*ret = strdup(c->rootfs);
+		return *ret == NULL ? ERR(E_LOCAL_MEMORY) : ERR(E_OK);
+	}
+	if (asprintf(&path, HOST_ROOT "%s", c->rootfs) < 0)
+		return ERR(E_LOCAL_MEMORY);
+	if (lstat(path, &host) == 0 && is_same(c, &host)) {
+		*ret = take_ptr(&path);
+		return ERR(E_OK);
+	}
+	if (code == 0)
+		return other_root(c->rootfs, reterr);
+	reason_set(reterr, "%s: %s", log_quote(bytes_str(c->rootfs)), strerrordesc_np(code) ?: "unknown error");
+	return ERR(code == ENOENT || code == ENOTDIR ? E_LOCAL_NOT_FOUND : E_LOCAL_IO);
+}
+
 struct err container_root_digest(const struct instance_container *c, uint8_t ret[32], struct reason *reterr)
 {
 	struct pile_budget budget = { LIMIT_TREE_ENTRIES, LIMIT_TREE_BYTES };
 	cleanup_tree struct tree tree = { .pile = { .budget = &budget } };
-	cleanup_fd int fd = open(c->rootfs, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_free char *path = NULL;
+	cleanup_fd int fd = -1;
 	uint64_t n_bytes;
 	struct stat st;
 	struct err e;
 
+	if (failed(e = container_root_reach(c, &path, reterr)))
+		return e;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		reason_set(reterr, "%s: %s", log_quote(bytes_str(c->rootfs)), strerrordesc_np(errno) ?: "unknown error");
 		return ERR(errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? E_LOCAL_NOT_FOUND : E_LOCAL_IO);

@@ -13,7 +13,14 @@
 #include "firmware-measure/tree.h"
 
 /*
- * Digest of the folder c->rootfs. c: dev, ino and absent are set.
+ * A path by which the folder is reached from here: c->rootfs; or, for a process with mounts of its own (a service in its
+ * sandbox, to which what a runtime mounts does not come through), the same through the root of process 1.
+ * *ret: the caller's. E_PEER_CHANGED: another folder has its name; E_LOCAL_NOT_FOUND; E_LOCAL_IO.
+ */
+must_check struct err container_root_reach(const struct instance_container *c, char **ret, struct reason *reterr);
+
+/*
+ * Digest of the folder c->rootfs, as it is reached from here. c: dev, ino and absent are set.
  * E_PEER_CHANGED: another folder has its name now, or it changed while it was read. E_LOCAL_NOT_FOUND, other errors of
  * tree_walk().
  */

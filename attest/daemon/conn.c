@@ -205,7 +205,8 @@ static struct err status_answer(const struct daemon *d, json_t **ret)
 	if (failed(e = json_new_object(&o)) || failed(e = json_put_int(o, "pid", getpid())) ||
 	    failed(e = json_put_int(o, "since", d->since_s)) ||
 	    failed(e = json_put_int(o, "instances", (int64_t)d->roster.n)) ||
-	    failed(e = json_put_int(o, "connections", (int64_t)d->conns.n)))
+	    failed(e = json_put_int(o, "connections", (int64_t)d->conns.n)) ||
+	    failed(e = containers_put(&d->containers, o)))
 		return e;
 	if (d->last_s != 0 && (failed(e = json_put_int(o, "attested", d->last_s)) ||
 			       failed(e = json_put_str(o, "outcome", kinds[d->last.kind])) ||
@@ -237,6 +238,56 @@ static void serve_watch(struct conn *c)
 		set_state(c, CONN_WATCH, 0);
 }
 
+/* E_AUTH_*, E_LOCAL_IO: it will not be watched. E_LOCAL_BUSY: it is not known yet. */
+static struct err watched(const struct container *x, const struct conn *c, struct reason *reterr)
+{
+	char hex[INSTANCE_HEX_LEN + 1];
+
+	instance_id_format(c->request.instance, hex);
+	if (x == NULL) {
+		reason_set(reterr, "there is no container with instance %s that lives", hex);
+		return ERR(E_AUTH_UNKNOWN);
+	}
+	if (x->ending) {
+		reason_set(reterr, "the container with instance %s is being ended", hex);
+		return ERR(E_AUTH_REFUSED);
+	}
+	if (x->watched)
+		return ERR(E_OK);
+	if (x->why.text[0] == '\0')
+		return ERR(E_LOCAL_BUSY);
+	reason_set(reterr, "the container with instance %s cannot be watched: %s", hex, x->why.text);
+	return ERR(E_LOCAL_IO);
+}
+
+/* What the hook has digested, it saw unchanged until now: so the first attestation need not do it again. */
+static void serve_hook(struct daemon *d, struct conn *c)
+{
+	struct container *x = containers_find(&d->containers, c->request.instance);
+	cleanup_buf struct buf b = BUF_INIT(REQUEST_MAX);
+	struct reason why = { "" };
+	struct err e = watched(x, c, &why);
+
+	if (e.code == E_LOCAL_BUSY)
+		return;
+	if (!failed(e) && !failed(e = reply_ok(json_object(), &b))) {
+		if (x->fresh)
+			x->digest_at_ms = CONTAINER_NEVER;
+		x->fresh = false;
+		daemon_attest_log(d);
+		conn_reply(c, &b);
+	} else {
+		conn_refuse(c, e, &why);
+	}
+}
+
+static void serve_hooks(struct daemon *d)
+{
+	for (size_t i = 0; i < d->conns.n; i++)
+		if (d->conns.conn[i]->state == CONN_HOOK && d->conns.conn[i]->fd >= 0)
+			serve_hook(d, d->conns.conn[i]);
+}
+
 /* Two proofs by the TPM and two requests to the verifier, behind others at the TPM. */
 static unsigned job_timeout_s(const struct daemon *d)
 {
@@ -245,7 +296,6 @@ static unsigned job_timeout_s(const struct daemon *d)
 
 void conn_ready(struct daemon *d, struct conn *c, short revents)
 {
-	static const struct reason no_containers = { "this daemon watches no containers" };
 	struct reason why = { "" };
 	struct err e;
 
@@ -265,7 +315,7 @@ void conn_ready(struct daemon *d, struct conn *c, short revents)
 	else if (c->request.kind == REQUEST_WATCH)
 		serve_watch(c);
 	else if (c->request.kind == REQUEST_CONTAINER)
-		conn_refuse(c, ERR(E_PEER_UNSUPPORTED), &no_containers);
+		set_state(c, CONN_HOOK, CONTAINER_WATCH_TIMEOUT_S);
 	else
 		set_state(c, CONN_QUEUED, job_timeout_s(d));
 }
@@ -350,6 +400,7 @@ static void remove_ended(struct conns *all)
 
 void conns_tick(struct daemon *d)
 {
+	serve_hooks(d);
 	pass_deadlines(d);
 	remove_ended(&d->conns);
 	start_jobs(d);

@@ -24,6 +24,7 @@ enum conn_state {
 	CONN_QUEUED,  /* waits for a job */
 	CONN_RUNNING, /* has one */
 	CONN_WATCH,   /* a `run` that is told of verdicts */
+	CONN_HOOK,    /* a runtime's hook whose container is to be watched */
 };
 
 struct conn {

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "attest/attest.h"
 #include "attest/interval.h"
 #include "base/digest.h"
 #include "base/file.h"
@@ -22,15 +23,17 @@
 #define RETRY_DOUBLINGS_MAX 4
 #define ACCEPTS_MAX 64            /* connections that are taken in one turn */
 #define FDS_OWN 64
+#define FIRST_MS 10000            /* for containers to be watched before they are digested */
 #define NEVER UINT64_MAX
 
 /* What of the loop a descriptor belongs to. */
-enum source_kind { SOURCE_SIGNAL, SOURCE_LISTEN, SOURCE_ATTEST, SOURCE_RUN, SOURCE_CONN, SOURCE_JOB };
+enum source_kind { SOURCE_SIGNAL, SOURCE_LISTEN, SOURCE_ATTEST, SOURCE_RUN, SOURCE_CONN, SOURCE_JOB, SOURCE_WATCHER };
 struct source {
 	enum source_kind kind;
 	struct conn *conn;
+	struct container *container;
 };
-#define SOURCES_MAX (3 + LIMIT_INSTANCES + CONNS_MAX + JOBS_MAX)
+#define SOURCES_MAX (3 + 2 * LIMIT_INSTANCES + CONNS_MAX + JOBS_MAX)
 struct sources {
 	size_t n;
 	struct pollfd fd[SOURCES_MAX];
@@ -39,15 +42,38 @@ struct sources {
 
 /* ---------------------------------------------------------------- attestation */
 
-static void start_attest(struct daemon *d)
+/* When that kind is due; an own one for each container. NULL: it has ended. */
+static uint64_t *due_at(struct daemon *d, enum attest_kind kind)
 {
-	/* Who has ended is seen by the attestation itself, from the state folder. */
-	if (failed(job_start(&d->attest, d->host, ATTEST_TIMEOUT_S, serve_attest, NULL))) {
-		d->attest_at_ms = clock_boottime_ms() + RETRY_MS;
+	struct container *c;
+
+	if (kind == ATTEST_ALL)
+		return &d->attest_at_ms;
+	if (kind == ATTEST_LOG)
+		return &d->log_at_ms;
+	c = containers_find(&d->containers, d->one);
+	return c == NULL ? NULL : &c->digest_at_ms;
+}
+
+/* Who has ended is seen by the attestation itself, from the state folder. one: of ATTEST_ONE. */
+static void start_attest(struct daemon *d, enum attest_kind kind, struct container *one)
+{
+	const struct attest_options options = { .measure = kind != ATTEST_LOG, .only = one == NULL ? NULL : one->id };
+	uint64_t *due;
+
+	if (one != NULL)
+		memcpy(d->one, one->id, sizeof(d->one));
+	d->kind = kind;
+	due = due_at(d, kind);
+	if (failed(job_start(&d->attest, d->host, ATTEST_TIMEOUT_S, serve_attest, &options))) {
+		*due = clock_boottime_ms() + RETRY_MS;
 		return;
 	}
-	d->again = false;
-	d->attest_at_ms = NEVER;
+	/* Whichever it is, the log goes with it. */
+	d->log_at_ms = *due = NEVER;
+	d->abandoned = false;
+	if (kind == ATTEST_ALL)
+		containers_digested(&d->containers);
 }
 
 static uint64_t retry_ms(struct daemon *d)
@@ -69,6 +95,15 @@ static void say_outcome(const struct daemon *d)
 		log_warning("attestation %s: %s", words[d->last.kind], d->last.text);
 }
 
+/* Not before the others would have it; what has become due meanwhile stays so. */
+static void attest_again(struct daemon *d, uint64_t at)
+{
+	uint64_t *due = due_at(d, d->kind);
+
+	if (due != NULL && at < *due)
+		*due = at;
+}
+
 /* An undecided one is no verdict: the last one ages by itself, and with it every credential. */
 static void end_attest(struct daemon *d)
 {
@@ -78,24 +113,23 @@ static void end_attest(struct daemon *d)
 	d->last_s = clock_now_s();
 	say_outcome(d);
 	if (d->last.kind == OUTCOME_UNDECIDED) {
-		d->attest_at_ms = now + retry_ms(d);
+		attest_again(d, now + retry_ms(d));
 	} else {
 		d->n_undecided = 0;
-		d->attest_at_ms = now + interval_ms(d->host->conf, d->last.expires_s);
+		if (d->kind == ATTEST_ALL)
+			attest_again(d, now + interval_ms(d->host->conf, d->last.expires_s));
 		conns_tell(d, &d->last, d->attest.started_ms);
+		containers_judge(d, &d->last, d->attest.started_ms);
 	}
-	if (d->again)
-		d->attest_at_ms = now;
 	buf_clear(&d->attest.out);
 }
 
-/* Something has ended without a word: an attestation says so in the log and to the verifier. */
-static void attest_soon(struct daemon *d)
+void daemon_attest_log(struct daemon *d)
 {
-	if (job_active(&d->attest))
-		d->again = true;
-	else if (d->attest_at_ms > clock_boottime_ms())
-		d->attest_at_ms = clock_boottime_ms();
+	uint64_t now = clock_boottime_ms();
+
+	if (d->log_at_ms > now)
+		d->log_at_ms = now;
 }
 
 static void look_at_instances(struct daemon *d)
@@ -104,33 +138,47 @@ static void look_at_instances(struct daemon *d)
 
 	if (failed(e))
 		log_warning("the state folder's instances cannot be read: %s", err_text(e));
-	else if (d->roster.abandoned)
-		attest_soon(d);
+}
+
+/* Something has ended without a word: an attestation says so in the log and to the verifier. Whoever has read the roster. */
+static void note_ends(struct daemon *d)
+{
+	if (d->reading == d->roster.reading)
+		return;
+	d->reading = d->roster.reading;
+	if (d->roster.abandoned && !d->abandoned)
+		daemon_attest_log(d);
+	d->abandoned = d->roster.abandoned;
 }
 
 /* ---------------------------------------------------------------- the loop */
 
-static void add(struct sources *s, int fd, short events, enum source_kind kind, struct conn *conn)
+static void add(struct sources *s, int fd, short events, struct source of)
 {
 	s->fd[s->n] = (struct pollfd){ .fd = fd, .events = events };
-	s->of[s->n++] = (struct source){ kind, conn };
+	s->of[s->n++] = of;
 }
 
 static void gather(const struct daemon *d, struct sources *s)
 {
 	s->n = 0;
-	add(s, d->signal_fd, POLLIN, SOURCE_SIGNAL, NULL);
-	add(s, d->stopping ? -1 : d->listen_fd, POLLIN, SOURCE_LISTEN, NULL);
-	add(s, d->attest.from, POLLIN, SOURCE_ATTEST, NULL);
+	add(s, d->signal_fd, POLLIN, (struct source){ .kind = SOURCE_SIGNAL });
+	add(s, d->stopping ? -1 : d->listen_fd, POLLIN, (struct source){ .kind = SOURCE_LISTEN });
+	add(s, d->attest.from, POLLIN, (struct source){ .kind = SOURCE_ATTEST });
 	for (size_t i = 0; i < d->roster.n; i++)
-		add(s, d->roster.entry[i].pidfd, POLLIN, SOURCE_RUN, NULL);
+		add(s, d->roster.entry[i].pidfd, POLLIN, (struct source){ .kind = SOURCE_RUN });
+	for (size_t i = 0; i < d->containers.n; i++)
+		if (job_active(&d->containers.v[i]->watcher))
+			add(s, d->containers.v[i]->watcher.from, POLLIN,
+			    (struct source){ .kind = SOURCE_WATCHER, .container = d->containers.v[i] });
 	for (size_t i = 0; i < d->conns.n; i++) {
 		struct conn *c = d->conns.conn[i];
 
 		/* From a caller that waits for its answer only its end is of interest. */
-		add(s, c->fd, c->state == CONN_ASKED || c->state == CONN_WATCH ? POLLIN : 0, SOURCE_CONN, c);
+		add(s, c->fd, c->state == CONN_ASKED || c->state == CONN_WATCH ? POLLIN : 0,
+		    (struct source){ .kind = SOURCE_CONN, .conn = c });
 		if (job_active(&c->job))
-			add(s, c->job.from, POLLIN, SOURCE_JOB, c);
+			add(s, c->job.from, POLLIN, (struct source){ .kind = SOURCE_JOB, .conn = c });
 	}
 }
 
@@ -175,21 +223,42 @@ static void dispatch(struct daemon *d, const struct sources *s)
 		case SOURCE_JOB:
 			conn_job_ready(d, s->of[i].conn);
 			break;
+		case SOURCE_WATCHER:
+			container_ready(d, s->of[i].container);
+			break;
 		}
 	}
 	if (ended)
 		look_at_instances(d);
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The first one waits for containers to be watched, so that no moment is left out. */
+static bool may_begin(const struct daemon *d)
+{
+	return d->last_s != 0 || containers_settled(&d->containers) || clock_boottime_ms() >= d->first_at_ms;
+}
+
+/* One at a time: so while one is under way, none is due. Before the first of everything there is no other. */
+static uint64_t next_attest_ms(const struct daemon *d)
+{
+	const struct container *c = containers_due(&d->containers);
+
+	if (job_active(&d->attest))
+		return d->attest.deadline_ms;
+	if (d->last_s == 0)
+		return may_begin(d) ? d->attest_at_ms : d->first_at_ms;
+	return sooner(sooner(d->attest_at_ms, d->log_at_ms), c == NULL ? NEVER : c->digest_at_ms);
+}
+
 static uint64_t next_ms(const struct daemon *d)
 {
-	uint64_t at = conns_next_ms(&d->conns);
-
-	if (d->attest_at_ms < at)
-		at = d->attest_at_ms;
-	if (job_active(&d->attest) && d->attest.deadline_ms < at)
-		at = d->attest.deadline_ms;
-	return d->ping_at_ms < at ? d->ping_at_ms : at;
+	return sooner(sooner(conns_next_ms(&d->conns), containers_next_ms(&d->containers)),
+		      sooner(next_attest_ms(d), d->ping_at_ms));
 }
 
 static int poll_timeout(const struct daemon *d)
@@ -199,6 +268,20 @@ static int poll_timeout(const struct daemon *d)
 	if (at <= now)
 		return 0;
 	return at - now > 60000 ? 60000 : (int)(at - now);
+}
+
+static void attest_if_due(struct daemon *d, uint64_t now)
+{
+	struct container *c = containers_due(&d->containers);
+
+	if (d->attest_at_ms <= now)
+		start_attest(d, ATTEST_ALL, NULL);
+	else if (d->last_s == 0)
+		return;
+	else if (c != NULL && c->digest_at_ms <= now)
+		start_attest(d, ATTEST_ONE, c);
+	else if (d->log_at_ms <= now)
+		start_attest(d, ATTEST_LOG, NULL);
 }
 
 static void pass_timers(struct daemon *d)
@@ -213,10 +296,8 @@ static void pass_timers(struct daemon *d)
 		job_kill(&d->attest);
 		end_attest(d);
 	}
-	if (d->attest_at_ms <= now && !job_active(&d->attest) && !d->stopping) {
-		look_at_instances(d);
-		start_attest(d);
-	}
+	if (!job_active(&d->attest) && !d->stopping && may_begin(d))
+		attest_if_due(d, now);
 }
 
 /* Until a signal, and then until what was begun has come to its end or the grace is over. */
@@ -231,6 +312,8 @@ static struct err loop(struct daemon *d, struct sources *s)
 		if (poll(s->fd, s->n, timeout_ms) < 0 && errno != EINTR)
 			return ERR(E_LOCAL_IO);
 		dispatch(d, s);
+		note_ends(d);
+		containers_tick(d);
 		conns_tick(d);
 		pass_timers(d);
 		if (d->stopping && end_at_ms == NEVER) {
@@ -259,7 +342,7 @@ static struct err take_signals(int *ret)
 	return *ret < 0 ? ERR(E_LOCAL_IO) : ERR(E_OK);
 }
 
-/* How many connections there can be: two descriptors for each, one for each instance, some for ourselves. */
+/* How many connections there can be: two descriptors for each, and for each instance, some for ourselves. */
 static size_t most_connections(void)
 {
 	struct rlimit r;
@@ -270,7 +353,7 @@ static size_t most_connections(void)
 	r.rlim_cur = r.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &r) != 0)
 		log_debug("the limit of descriptors stays");
-	n = r.rlim_cur > LIMIT_INSTANCES + 2 * FDS_OWN ? (r.rlim_cur - LIMIT_INSTANCES - FDS_OWN) / 2 : FDS_OWN / 2;
+	n = r.rlim_cur > 2 * (LIMIT_INSTANCES + FDS_OWN) ? (r.rlim_cur - 2 * LIMIT_INSTANCES - FDS_OWN) / 2 : FDS_OWN / 2;
 	return n < CONNS_MAX ? n : CONNS_MAX;
 }
 
@@ -290,6 +373,7 @@ static void daemon_done(struct daemon **d)
 	if (*d == NULL)
 		return;
 	conns_done(&(*d)->conns);
+	containers_done(&(*d)->containers);
 	job_done(&(*d)->attest);
 	roster_done(&(*d)->roster);
 	cleanup_fd_(&(*d)->listen_fd);
@@ -307,6 +391,8 @@ static struct err daemon_new(struct host *h, struct daemon **ret)
 	roster_init(h->state_fd, &d->roster);
 	d->since_s = clock_now_s();
 	d->attest_at_ms = clock_boottime_ms();
+	d->first_at_ms = d->attest_at_ms + FIRST_MS;
+	d->log_at_ms = NEVER;
 	d->watchdog_ms = service_watchdog_ms();
 	d->ping_at_ms = d->watchdog_ms == 0 ? NEVER : 0;
 	*ret = d;

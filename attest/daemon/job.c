@@ -11,17 +11,26 @@
 #include "base/file.h"
 
 #define READ_SIZE 4096
+/* In the child: the descriptors that stay. */
+#define TO_FD 3
+#define STATE_FD 4
 
 /* Moves the two descriptors that stay to 3 and 4, by way of numbers above both, and closes the rest. */
 static bool keep_only(int *state_fd, int *to)
 {
-	int a = fcntl(*state_fd, F_DUPFD, 5), b = fcntl(*to, F_DUPFD, 5);
+	int a = fcntl(*state_fd, F_DUPFD, STATE_FD + 1), b = fcntl(*to, F_DUPFD, STATE_FD + 1);
 
-	if (a < 0 || b < 0 || dup2(b, 3) != 3 || dup2(a, 4) != 4 || close_range(5, ~0u, 0) != 0)
+	if (a < 0 || b < 0 || dup2(b, TO_FD) != TO_FD || dup2(a, STATE_FD) != STATE_FD ||
+	    close_range(STATE_FD + 1, ~0u, 0) != 0)
 		return false;
-	*to = 3;
-	*state_fd = 4;
+	*to = TO_FD;
+	*state_fd = STATE_FD;
 	return true;
+}
+
+struct err job_say(struct bytes words)
+{
+	return fd_write_all(TO_FD, words);
 }
 
 /* Does not return. */

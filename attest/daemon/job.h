@@ -7,6 +7,8 @@
 #ifndef ASSAY_ATTEST_DAEMON_JOB_H
 #define ASSAY_ATTEST_DAEMON_JOB_H
 
+#include <limits.h>
+
 #include "attest/host.h"
 
 struct job {
@@ -17,12 +19,17 @@ struct job {
 };
 #define JOB_INIT { .from = -1, .out = BUF_INIT(LIMIT_SMALL) }
 
+#define JOB_FOREVER UINT_MAX /* a timeout_s: as long as we live */
+
 /*
  * Starts work(host, ctx, out) in a child, which has the host's state folder, standard input, output and error and no
  * other descriptors, and dies with us. What it appends to out comes to the job. E_LOCAL_IO: no process to spare.
  */
 must_check struct err job_start(struct job *j, struct host *h, unsigned timeout_s,
 				void (*work)(struct host *h, const void *ctx, struct buf *out), const void *ctx);
+
+/* For work() in the child: says this at once, instead of all at its end. E_LOCAL_IO: nobody listens any more. */
+must_check struct err job_say(struct bytes words);
 
 /* There is something to read. True at its end: the child is gone, and out is whole where it came to its end. */
 bool job_read(struct job *j);

@@ -108,14 +108,13 @@ void serve_request(struct host *h, const void *ctx, struct buf *out)
 
 /* ---------------------------------------------------------------- attestation */
 
-static void decide(struct host *h, struct outcome *ret)
+static void decide(struct host *h, const struct attest_options *options, struct outcome *ret)
 {
-	const struct attest_options options = { .measure = true };
 	cleanup(attest_reply_done) struct attest_reply reply = { 0 };
 	struct err e;
 
 	h->why.text[0] = '\0';
-	if (failed(e = host_read_enrolment(h)) || failed(e = attest(h, &options, &reply))) {
+	if (failed(e = host_read_enrolment(h)) || failed(e = attest(h, options, &reply))) {
 		ret->kind = exit_for(e) == EXIT_REJECTED ? OUTCOME_REFUSED : OUTCOME_UNDECIDED;
 		(void)snprintf(ret->text, sizeof(ret->text), "%s",
 			       h->why.text[0] != '\0' ? h->why.text : err_text(e));
@@ -158,10 +157,9 @@ void serve_attest(struct host *h, const void *ctx, struct buf *out)
 {
 	cleanup_free struct outcome *o = calloc(1, sizeof(*o));
 
-	(void)ctx;
 	if (o == NULL)
 		return;
-	decide(h, o);
+	decide(h, ctx, o);
 	if (failed(outcome_write(o, out)))
 		buf_clear(out);
 }

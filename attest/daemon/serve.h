@@ -22,7 +22,7 @@ struct outcome {
 	size_t n_accepted;           /* instances that are */
 	uint8_t accepted[LIMIT_INSTANCES][INSTANCE_ID_LEN];
 };
-/* Attests the host, every image and model digested again, and appends the outcome. ctx: NULL. */
+/* Attests the host and appends the outcome. ctx: struct attest_options, of attest.h. */
 void serve_attest(struct host *h, const void *ctx, struct buf *out);
 /* As JSON, appended. */
 must_check struct err outcome_write(const struct outcome *o, struct buf *out);

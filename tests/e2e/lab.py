@@ -55,6 +55,7 @@ PROGRAMS = {
 	"ASSAY_ATTEST": "attest/assay-attest",
 	"SWTPM_HARNESS": "swtpm-harness/swtpm-harness",
 	"FIRMWARE_MEASURE": "firmware-measure/firmware-measure",
+	"START_CONTAINER": "tests/e2e/start-container",
 }
 
 

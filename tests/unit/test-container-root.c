@@ -2,7 +2,9 @@
 /* The root of a container as its image has it, and what the kernel says of a container. Its init is a child of ours. */
 #include "folder.h"
 
+#include <sched.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 
 #include "child.h"
 
@@ -135,7 +137,64 @@ static void another_folder_under_the_name(void **state)
 	assert_non_null(strstr(why.text, "another folder"));
 	assert_int_equal(rmdir("r"), 0);
 	assert_int_equal(symlink("old", "r"), 0);
-	assert_err(container_root_digest(&c, d, NULL), E_LOCAL_NOT_FOUND);
+	assert_err(container_root_digest(&c, d, NULL), E_PEER_CHANGED);
+}
+
+/* In a grandchild: a namespace in which something else lies over everything that the test has made. */
+static void digest_in_other_mounts(const struct instance_container *c, const uint8_t want[32])
+{
+	uint8_t d[32];
+
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "/tmp", "tmpfs", 0, NULL) != 0 || access(c->rootfs, F_OK) == 0)
+		_exit(2);
+	_exit(failed(container_root_digest(c, d, NULL)) || memcmp(d, want, sizeof(d)) != 0 ? 1 : 0);
+}
+
+static int child_status(pid_t pid)
+{
+	int status = -1;
+
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+}
+
+/* In a child: process 1 of a pid namespace, with the mounts that the test has. */
+static void be_process_1(const struct instance_container *c, const uint8_t want[32])
+{
+	pid_t pid;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("proc", "/proc", "proc", 0, NULL) != 0)
+		_exit(4);
+	pid = fork();
+	if (pid == 0)
+		digest_in_other_mounts(c, want);
+	_exit(child_status(pid));
+}
+
+/* As a service in its sandbox, to which the runtime's mounts do not come through. */
+static void through_the_mounts_of_the_host(void **state)
+{
+	struct instance_container c = { .rootfs = path, .absent = absent };
+	uint8_t d[32];
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# not root: it makes namespaces\n");
+		return;
+	}
+	assert_ok(container_root_pin(&c, getpid(), NULL));
+	assert_ok(container_root_digest(&c, d, NULL));
+	pid = fork();
+	if (pid == 0) {
+		if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0)
+			_exit(5);
+		pid = fork();
+		if (pid == 0)
+			be_process_1(&c, d);
+		_exit(child_status(pid));
+	}
+	assert_int_equal(child_status(pid), 0);
 }
 
 static bool mount_other(void)
@@ -254,6 +313,7 @@ int main(void)
 		in(what_the_runtime_made_does_not_count),
 		in(anything_in_it_counts),
 		in(another_folder_under_the_name),
+		in(through_the_mounts_of_the_host),
 		in(init_must_see_that_folder),
 		in(running_it_still_has_it),
 		in(namespaces_of_its_own),
