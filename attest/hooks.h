@@ -27,7 +27,11 @@ must_check struct err hooks_install(const struct hooks_place *p, json_t *files, 
 /* Takes them away; E_OK where there are none. */
 must_check struct err hooks_remove(const struct hooks_place *p, json_t *files, struct reason *reterr);
 
-/* Whether a config.json, as parsed, has both hooks of this program. E_LOCAL_IO. */
+/*
+ * Whether a config.json, as parsed, has the hook of this program without which a container starts unjudged. That of
+ * poststop is not asked for: podman keeps it back and calls it itself, and the daemon notices an end without it.
+ * E_LOCAL_IO.
+ */
 must_check struct err hooks_are_in(const json_t *hooks, bool *ret, struct reason *reterr);
 
 struct hooks_policy {

@@ -279,23 +279,18 @@ struct err hooks_remove(const struct hooks_place *p, json_t *files, struct reaso
 
 struct err hooks_are_in(const json_t *hooks, bool *ret, struct reason *reterr)
 {
+	const json_t *list = json_object_get(hooks, stages[0].name);
 	char program[LIMIT_PATH];
-	size_t n = 0;
+	bool found = false;
 	struct err e;
 
 	if (failed(e = own_path(program, reterr)))
 		return e;
-	for (size_t i = 0; i < array_len(stages); i++) {
-		const json_t *list = json_object_get(hooks, stages[i].name);
-		bool found = false;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *hook = json_array_get(list, i);
 
-		for (size_t k = 0; k < json_array_size(list); k++) {
-			const json_t *hook = json_array_get(list, k);
-
-			found |= is_ours(hook) && strcmp(json_string_value(json_object_get(hook, "path")), program) == 0;
-		}
-		n += found;
+		found |= is_ours(hook) && strcmp(json_string_value(json_object_get(hook, "path")), program) == 0;
 	}
-	*ret = n == array_len(stages);
+	*ret = found;
 	return ERR(E_OK);
 }

@@ -138,7 +138,7 @@ static struct err judge_bundle(struct hooks *h, const struct container_config *c
 		return e;
 	if (there)
 		return ERR(E_OK);
-	reason_set(&h->why, "hooks: createRuntime and poststop of this program are missing (assay-attest hooks install)");
+	reason_set(&h->why, "hooks.createRuntime: this program is missing (assay-attest hooks install)");
 	return ERR(E_AUTH_REFUSED);
 }
 

@@ -262,9 +262,11 @@ def checks():
 	bundle(dict(doc, root={"path": "rootfs"}))
 	out = json.loads(judge("refused", 1, "--json", says="root.readonly"))
 	true("as JSON, too", out["outcome"] == "refused" and out["error"] == "E_AUTH_REFUSED" and "root.readonly" in out["reason"], out)
-	for what, part in (("stage", {"createRuntime": doc["hooks"]["poststop"]}), ("one of two", {"createRuntime": doc["hooks"]["createRuntime"]})):
+	for what, part in (("another stage", {"createRuntime": doc["hooks"]["poststop"]}), ("the other only", {"poststop": doc["hooks"]["poststop"]})):
 		bundle(dict(doc, hooks=part))
-		judge("hooks: " + what, 1, says="hooks")
+		judge("hooks: " + what, 1, says="hooks.createRuntime")
+	bundle(dict(doc, hooks={"createRuntime": doc["hooks"]["createRuntime"]}))
+	judge("podman keeps poststop to itself", 0)
 	bundle(dict(doc, annotations={}))
 	judge("no annotation", 1, says="no annotation")
 	judge("an agent in its place", 0, "--agent", "agent-a")
