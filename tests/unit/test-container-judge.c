@@ -491,6 +491,89 @@ static void test_stricter(void **state)
 	}
 }
 
+/* A tmpfs is listed: nothing else may be there. */
+static void test_tmpfs(void **state)
+{
+	static const char *const cases[] = {
+		MOUNT("/data", "overlay", "tmpfs", ""),
+		MOUNT("/data", "tmpfs", "/srv/data", "\"bind\",\"ro\""),
+		MOUNT("/data", "bind", "/srv/data", "\"ro\""),
+		MOUNT("/data", "tmpfs", "tmpfs", "\"dev\""),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		cleanup_json json_t *config = container_fixture("podman-crun.json"), *entry = entry_a();
+
+		container_edit(entry, "mounts/+", "{\"destination\":\"/data\",\"type\":\"tmpfs\"}");
+		assert_ok(judge(config, entry));
+		container_edit(config, "mounts/+", cases[i]);
+		assert_err(judge(config, entry), E_AUTH_REFUSED);
+	}
+}
+
+/* Where the id of the container is not known, it has the form of one still. */
+static void test_unknown_id(void **state)
+{
+	static const struct {
+		const char *id;
+		bool good;
+	} cases[] = {
+		{ ID, true },
+		{ "g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", false },
+		{ ID "0", false },
+		{ "0123", false },
+		{ "..", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		cleanup_json json_t *config = container_fixture("podman-crun.json"), *entry = entry_a();
+		cleanup_container_config struct container_config c = { 0 };
+		cleanup_container_rules struct container_rules r = { 0 };
+		cleanup_buf struct buf text = { 0 };
+		char source[256];
+
+		(void)snprintf(source, sizeof(source), "\"/run/containers/storage/overlay-containers/%s/userdata/hosts\"",
+			       cases[i].id);
+		container_edit(mount_at(config, "/etc/hosts"), "source", source);
+		assert_ok(container_rules_take(entry, &r, &why));
+		r.program = PROGRAM;
+		if (failed(container_config_parse(container_text(config, &text), &c, &why)))
+			fail_msg("%s", why.text);
+		assert_code(container_judge(&c, &r, &why), cases[i].good ? E_OK : E_AUTH_REFUSED);
+	}
+}
+
+/* One device is listed: no other path, kind or number comes with it. */
+static void test_devices(void **state)
+{
+	static const struct {
+		const char *path, *value;
+	} cases[] = {
+		{ "linux/devices", "[{\"type\":\"c\",\"path\":\"/dev/null\",\"major\":261,\"minor\":0}]" },
+		{ "linux/devices", "[{\"type\":\"b\",\"path\":\"/dev/accel0\",\"major\":261,\"minor\":0}]" },
+		{ "linux/devices", "[{\"type\":\"c\",\"path\":\"/dev/accel0\",\"major\":261,\"minor\":1}]" },
+		{ "linux/devices", "[{\"type\":\"c\",\"path\":\"/dev/accel0\",\"major\":262,\"minor\":0}]" },
+		{ "linux/devices", "[{\"type\":\"c\",\"path\":\"/dev/accel0\"}]" },
+		{ "linux/resources/devices/+", "{\"allow\":true,\"type\":\"c\",\"major\":261,\"minor\":1,\"access\":\"rw\"}" },
+		{ "linux/resources/devices/+", "{\"allow\":true,\"type\":\"c\",\"major\":261,\"access\":\"rw\"}" },
+		{ "linux/resources/devices/+", "{\"allow\":true,\"type\":\"c\",\"minor\":0,\"access\":\"rw\"}" },
+		{ "linux/resources/devices/+", "{\"allow\":true,\"type\":\"b\",\"major\":261,\"minor\":0,\"access\":\"rw\"}" },
+		{ "linux/resources/devices/+", "{\"type\":\"c\",\"major\":10,\"minor\":224,\"access\":\"rw\"}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		cleanup_json json_t *config = container_fixture("podman-crun.json"), *entry = entry_a();
+
+		container_edit(entry, "devices", "[{\"path\":\"/dev/accel0\",\"major\":261,\"minor\":0}]");
+		assert_ok(judge(config, entry));
+		container_edit(config, cases[i].path, cases[i].value);
+		assert_err(judge(config, entry), E_AUTH_REFUSED);
+	}
+}
+
 static void test_seccomp_digest(void **state)
 {
 	cleanup_json json_t *config = container_fixture("podman-crun.json"), *entry = entry_a();
@@ -535,6 +618,9 @@ int main(void)
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_fine),
 		cmocka_unit_test(test_stricter),
+		cmocka_unit_test(test_tmpfs),
+		cmocka_unit_test(test_unknown_id),
+		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_seccomp_digest),
 		cmocka_unit_test(test_paths),
 	};
