@@ -249,12 +249,18 @@ static struct err watched(const struct container *x, const struct conn *c, struc
 		return ERR(E_AUTH_UNKNOWN);
 	}
 	if (x->ending) {
-		reason_set(reterr, "the container with instance %s is being ended", hex);
+		reason_set(reterr, "the container with instance %s is being ended%s%s", hex,
+			   x->why.text[0] != '\0' ? ": " : "", x->why.text);
 		return ERR(E_AUTH_REFUSED);
+	}
+	if (x->inherited) {
+		reason_set(reterr, "the daemon was started anew while the container with instance %s was looked at", hex);
+		return ERR(E_AUTH_RETRY);
 	}
 	if (x->watched)
 		return ERR(E_OK);
-	if (x->why.text[0] == '\0')
+	/* While its watcher lives, a reason may not have come whole. */
+	if (x->why.text[0] == '\0' || job_active(&x->watcher))
 		return ERR(E_LOCAL_BUSY);
 	reason_set(reterr, "the container with instance %s cannot be watched: %s", hex, x->why.text);
 	return ERR(E_LOCAL_IO);

@@ -53,7 +53,7 @@ static void add(struct daemon *d, const struct roster_entry *x)
 	if (c == NULL || failed(instance_read(d->host->state_fd, x->id, &i, NULL, NULL)) || i.container.id == NULL)
 		return; /* it went away meanwhile: the next reading tells */
 	*c = (struct container){ .watcher = JOB_INIT, .since_ms = clock_boottime_ms(), .digest_at_ms = NEVER,
-				 .kill_at_ms = NEVER };
+				 .kill_at_ms = NEVER, .inherited = !d->containers.begun, .vetted = !d->containers.begun };
 	memcpy(c->id, x->id, INSTANCE_ID_LEN);
 	c->name = take_ptr(&i.container.id);
 	c->root = take_ptr(&i.container.rootfs);
@@ -137,10 +137,13 @@ void containers_judge(struct daemon *d, const struct outcome *o, uint64_t since_
 
 static void start_watcher(struct daemon *d, struct container *c)
 {
+	struct watcher_order order = { .is_new = !c->vetted };
+
+	memcpy(order.id, c->id, INSTANCE_ID_LEN);
 	c->last_word = 0;
 	c->start_at_ms = NEVER;
 	/* No process to spare now: later. */
-	if (failed(job_start(&c->watcher, d->host, JOB_FOREVER, watcher, c->id)))
+	if (failed(job_start(&c->watcher, d->host, JOB_FOREVER, watcher, &order)))
 		c->start_at_ms = clock_boottime_ms() + RETRY_MS;
 }
 
@@ -149,6 +152,7 @@ static void take_watch(struct container *c)
 {
 	c->fresh = c->n_failures == 0 && c->why.text[0] == '\0' && !c->watched;
 	c->watched = true;
+	c->vetted = true;
 	c->n_failures = 0;
 	c->why.text[0] = '\0';
 	c->digest_at_ms = clock_boottime_ms();
@@ -194,7 +198,7 @@ static void end_of_watcher(struct daemon *d, struct container *c)
 	c->watched = false;
 	if (x == NULL || !pidfd_alive(x->pidfd))
 		return;
-	if (c->last_word == WATCHER_OTHER_ROOT) {
+	if (c->last_word == WATCHER_REFUSES) {
 		end(d, c, c->why.text);
 		return;
 	}
@@ -220,6 +224,7 @@ void container_ready(struct daemon *d, struct container *c)
 void containers_tick(struct daemon *d)
 {
 	follow_roster(d);
+	d->containers.begun = true;
 	for (size_t i = 0; i < d->containers.n; i++) {
 		struct container *c = d->containers.v[i];
 

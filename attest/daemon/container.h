@@ -23,6 +23,8 @@ struct container {
 	uint64_t since_ms;     /* it is known here */
 	struct job watcher;
 	bool watched;          /* the watcher has said so, and lives */
+	bool inherited;        /* lived when the daemon began */
+	bool vetted;           /* it keeps to our rules, or did so under the daemon before */
 	bool fresh;            /* for the first time, and no attestation of ours has had it digested yet */
 	uint8_t last_word;     /* of the watcher, whose reason is being read; 0: none */
 	struct reason why;     /* it is not watched; "": it is not known yet whether it can be */
@@ -36,6 +38,7 @@ struct container {
 struct daemon;
 struct containers {
 	size_t n;
+	bool begun;            /* those that lived when the daemon began are there */
 	unsigned reading;      /* of the roster, that these are of */
 	struct container *v[LIMIT_INSTANCES];
 };

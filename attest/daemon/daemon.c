@@ -411,6 +411,7 @@ static struct err serve(struct host *h, struct daemon *d)
 	    failed(e = unix_listen(h->conf->socket, SOCK_SEQPACKET, SOCKET_MODE, &d->listen_fd, &h->why)))
 		return e;
 	look_at_instances(d);
+	containers_tick(d);
 	log_info("assay-attest daemon serves %s, %zu instances", h->conf->socket, d->roster.n);
 	service_notify("READY=1");
 	e = loop(d, s);

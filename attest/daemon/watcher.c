@@ -11,6 +11,7 @@
 
 #include "attest/changes.h"
 #include "attest/container/root.h"
+#include "attest/container/rules.h"
 #include "attest/daemon/job.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -42,9 +43,24 @@ static struct err say(enum watcher_word word)
 	return job_say(BYTES(&byte, 1));
 }
 
-static struct err begin(struct host *h, const uint8_t *id, struct watcher *w, struct reason *reterr)
+/* E_AUTH_CONFLICT: it was not judged by these. */
+static struct err check_rules(const char *file, const struct instance *i, struct reason *reterr)
 {
-	struct err e = instance_read(h->state_fd, id, &w->instance, NULL, reterr);
+	cleanup_container_rules struct container_rules r = { 0 };
+	struct err e = container_rules_load(file, i->agent, &r, reterr);
+
+	if (e.code == E_LOCAL_NOT_FOUND || e.code == E_LOCAL_PERMISSION)
+		return ERR(E_AUTH_CONFLICT);
+	if (failed(e) || bytes_eq(BYTES_ARR(r.digest), BYTES_ARR(i->container.policy)))
+		return e;
+	reason_set(reterr, "the container was judged by other rules than those for agent %s in %s", i->agent,
+		   log_quote(bytes_str(file)));
+	return ERR(E_AUTH_CONFLICT);
+}
+
+static struct err begin(struct host *h, const struct watcher_order *order, struct watcher *w, struct reason *reterr)
+{
+	struct err e = instance_read(h->state_fd, order->id, &w->instance, NULL, reterr);
 	char path[64];
 
 	if (failed(e))
@@ -57,7 +73,9 @@ static struct err begin(struct host *h, const uint8_t *id, struct watcher *w, st
 		reason_set(reterr, "process %d of the container has ended", (int)w->instance.parent.pid);
 		return ERR(E_LOCAL_NOT_FOUND);
 	}
-	return w->mounts_fd < 0 ? ERR(E_LOCAL_IO) : ERR(E_OK);
+	if (w->mounts_fd < 0)
+		return ERR(E_LOCAL_IO);
+	return order->is_new ? check_rules(h->conf->containers, &w->instance, reterr) : ERR(E_OK);
 }
 
 /* Everything as it is now: what was put in place of something is not watched yet. */
@@ -160,7 +178,7 @@ void watcher(struct host *h, const void *ctx, struct buf *out)
 		e = stay(&w, &why);
 	if (!failed(e) || (w.init_fd >= 0 && !pidfd_alive(w.init_fd)))
 		return;
-	if (failed(buf_add_u8(out, e.code == E_AUTH_CONFLICT ? WATCHER_OTHER_ROOT : WATCHER_FAILED)) ||
+	if (failed(buf_add_u8(out, e.code == E_AUTH_CONFLICT ? WATCHER_REFUSES : WATCHER_FAILED)) ||
 	    failed(buf_add_str(out, why.text[0] != '\0' ? why.text : err_text(e))))
 		buf_clear(out);
 }

@@ -149,11 +149,11 @@ class Container(D.Agent):
 			self.hook()
 			self.go()
 
-	def hook(self, status=0):
+	def hook(self, status=0, rules=None):
 		"""What the runtime's hook does."""
 		lab = self.lab
 		p = lab.run(lab.program("START_CONTAINER"), self.host.state, "swtpm:path=" + lab.tpm_socket(self.host.index),
-			    lab.daemon.path, "boxed", self.root, str(self.init), self.name, str(self.said_uid), lab.path("mdl"),
+			    lab.daemon.path, rules or lab.path("containers.json"), "boxed", self.root, str(self.init), self.name, str(self.said_uid), lab.path("mdl"),
 			    lab.box_image["digest"], lab.box_image["config_digest"], *MOUNTS, status=status)
 		self.instance = p.stdout.strip() or None
 		return p
@@ -197,11 +197,20 @@ class Container(D.Agent):
 		return next((c["watched"] for c in self.lab.daemon.status()["containers"] if c["instance"] == self.instance), None)
 
 
+def write_rules(lab, **members):
+	"""Their digest is all that is looked at here."""
+	entry = {"agent": "boxed", "image": {"manifest": lab.box_image["digest"], "config": lab.box_image["config_digest"], "rootfs": "0" * 64},
+		 "absent": list(MOUNTS), "model": lab.path("mdl"), "user": {"uid": NOBODY, "gid": NOBODY}, **members}
+	with open(lab.path("containers.json"), "w") as f:
+		json.dump({"version": 1, "containers": [entry]}, f)
+
+
 def setup(lab, *options):
 	"""daemon_lab's, and the agent "boxed" in containers of the image "box" with the model "mdl"."""
-	D.setup(lab, *options)
 	os.makedirs(lab.path("box"))
 	lab.box_image = make_image(lab.path("box"))
+	write_rules(lab)
+	D.setup(lab, "--containers", lab.path("containers.json"), *options)
 	lab.approve("image", "box", "--layout", lab.path("box"), "--rootfs")
 	lab.approve("agent", "boxed", "--image", "box", "--model", "mdl", "--platform", "plat", "--scope", "read", "--scope", "write",
 		    "--resource", L.RESOURCE, "--minimum-status", "warning")

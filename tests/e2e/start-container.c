@@ -3,7 +3,7 @@
  * For tests of the daemon: makes the instance of a container as a runtime's hook does, without a runtime, its state and
  * its rules, and has the daemon watch it.
  *
- * start-container STATE_DIR TCTI SOCKET AGENT ROOT PID NAME UID MODEL MANIFEST CONFIG ABSENT...
+ * start-container STATE_DIR TCTI SOCKET RULES AGENT ROOT PID NAME UID MODEL MANIFEST CONFIG ABSENT...
  *
  * ROOT is a folder that PID is about to have as its root; ABSENT are paths in it that are mounted over. Prints the id.
  */
@@ -11,16 +11,18 @@
 #include <string.h>
 
 #include "attest/container/root.h"
+#include "attest/container/rules.h"
 #include "attest/daemon/ask.h"
 #include "attest/start.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/text.h"
 
-enum { STATE_DIR = 1, TCTI, SOCKET, AGENT, ROOT, PID, NAME, UID, MODEL, MANIFEST, CONFIG, ABSENT };
+enum { STATE_DIR = 1, TCTI, SOCKET, RULES, AGENT, ROOT, PID, NAME, UID, MODEL, MANIFEST, CONFIG, ABSENT };
 
 static struct err describe(char **argv, struct instance *i, struct reason *reterr)
 {
+	cleanup_container_rules struct container_rules r = { 0 };
 	struct instance_container *c = &i->container;
 	uint64_t pid, uid;
 	struct err e;
@@ -40,6 +42,9 @@ static struct err describe(char **argv, struct instance *i, struct reason *reter
 	    failed(e = random_bytes(i->id, sizeof(i->id))) || failed(e = process_find((pid_t)pid, &i->parent)))
 		return e;
 	i->uid = (uint32_t)uid;
+	if (failed(e = container_rules_load(argv[RULES], i->agent, &r, reterr)) ||
+	    failed(e = bytes_copy_exact(BYTES_ARR(r.digest), c->policy, sizeof(c->policy))))
+		return e;
 	return container_root_pin(c, (pid_t)pid, reterr);
 }
 

@@ -178,6 +178,35 @@ def test_container_that_cannot_be_watched(lab):
 		equal(lab.h.json("status")["instances"], [], "instances")
 
 
+def test_rules_that_are_not_the_daemons(lab):
+	"""Whoever writes the hook's arguments could name another file: the daemon knows its own, and nothing lives."""
+	own = lab.path("containers.json")
+	os.mkdir(lab.path("rules"))
+	with open(own) as f:
+		rules = json.load(f)
+	rules["containers"][0]["env"] = {"LD_PRELOAD": None}
+	other = lab.path("rules", "containers.json")
+	with open(other, "w") as f:
+		json.dump(rules, f)
+	with Container(lab.h, started=False) as c:
+		p = c.hook(status=1, rules=other)
+		check("other rules than those for agent boxed" in p.stderr, "%r" % p.stderr)
+	equal(lab.h.json("status")["instances"], [], "instances")
+
+
+def test_rules_that_were_edited_since(lab):
+	"""They are for what starts then: what lives goes on, under another daemon too."""
+	with Container(lab.h) as c:
+		try:
+			container.write_rules(lab, env={"LANG": None})
+			lab.daemon.kill()
+			lab.daemon.start()
+			wait_for("the watch", c.watched)
+			equal(c.ok("identity")["instance"], c.instance, "identity")
+		finally:
+			container.write_rules(lab)
+
+
 def test_status_tells_of_containers(lab):
 	with Container(lab.h) as c:
 		s = lab.h.json("status")["daemon"]["containers"]
