@@ -128,6 +128,18 @@ static struct err judge_propagation(const struct judge *j)
 	return refuse(j, "linux.rootfsPropagation is \"%s\": private or slave is expected", shown(how));
 }
 
+/* Every engine names a container's cgroup after it: in another one it would be with somebody else, limits and devices too. */
+static struct err judge_cgroups_path(const struct judge *j)
+{
+	const char *path = j->c->cgroups_path ?: "";
+
+	if (strstr(path, "..") != NULL)
+		return refuse(j, "linux.cgroupsPath \"%s\" leads elsewhere", shown(path));
+	if (path[0] != '\0' && j->c->id != NULL && strstr(path, j->c->id) == NULL)
+		return refuse(j, "linux.cgroupsPath \"%s\" is not that of container %s", shown(path), shown(j->c->id));
+	return ERR(E_OK);
+}
+
 /* Files of cgroup v2 that share out the host, and give access to nothing. */
 static struct err judge_cgroups(const struct judge *j)
 {
@@ -143,9 +155,7 @@ static struct err judge_cgroups(const struct judge *j)
 		if (!fine)
 			return refuse(j, "linux.resources.unified: %s is not permitted", shown(name));
 	}
-	if (j->c->cgroups_path != NULL && strstr(j->c->cgroups_path, "..") != NULL)
-		return refuse(j, "linux.cgroupsPath \"%s\" leads elsewhere", shown(j->c->cgroups_path));
-	return ERR(E_OK);
+	return judge_cgroups_path(j);
 }
 
 /* Other personalities switch off what protects programs: READ_IMPLIES_EXEC, ADDR_NO_RANDOMIZE. */
