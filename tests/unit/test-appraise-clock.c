@@ -355,6 +355,16 @@ static void test_V5_first(void **state)
 
 /* ---- W-offset (I4): where the log goes on. */
 
+/* Another answer moves the state; the challenge is the one from before. */
+lab_helper void answered_meanwhile(struct lab *l)
+{
+	struct challenge first = l->challenge;
+
+	(void)lab_start(l, "agt", "image", "model");
+	lab_must_pass(l);
+	l->challenge = first;
+}
+
 static void test_W_offset_state_moved(void **state)
 {
 	cleanup_lab struct lab *l = verified();
@@ -364,13 +374,7 @@ static void test_W_offset_state_moved(void **state)
 	verdict_init(&v);
 	/* Challenge, then another answer moves the state, then the answer to the first challenge with a later clock. */
 	lab_challenge(l);
-	{
-		struct challenge first = l->challenge;
-
-		(void)lab_start(l, "agt", "image", "model");
-		lab_must_pass(l);
-		l->challenge = first;
-	}
+	answered_meanwhile(l);
 	lab_evidence(l, NULL);
 	appraise_it(l, &v);
 	only_failure(&v, "W-offset");

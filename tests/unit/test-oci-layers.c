@@ -11,7 +11,7 @@
 
 static void gzip(struct bytes in, struct buf *ret)
 {
-	uint8_t out[65536];
+	uint8_t out[8 * KIB];
 	z_stream z = { 0 };
 	int code;
 
