@@ -69,7 +69,7 @@ static struct err read_some(int fd, uint8_t *to, size_t n, size_t *ret_n)
 
 static struct err read_to_end(int fd, struct buf *ret)
 {
-	size_t room, want, got;
+	size_t room, want, got = 0;
 	uint8_t past;
 	struct err e;
 
