@@ -2,8 +2,8 @@
 /*
  * The config.json of a container's bundle: read, not judged (judge.h does that).
  *
- * It is hostile: whoever starts a container writes it. Every part is taken that says what the container may do, with the
- * type that the specification gives it. What the specification does not know, or only later versions of it, is
+ * It is hostile: whoever starts a container writes it. Every part is taken that says what the container may do, with
+ * the type that the specification gives it. What the specification does not know, or only later versions of it, is
  * refused where it could loosen something: members of the document itself, of process, process.user,
  * process.capabilities, root, linux, linux.resources, and of each entry of mounts, linux.namespaces, linux.devices,
  * linux.resources.devices, each hook, linux.seccomp and its rules. Settings for other systems (windows, solaris, vm,
@@ -12,7 +12,7 @@
  * process.consoleSize, and what linux.resources says of processors, memory, numbers of processes and throughput: they
  * share out the host and give access to nothing.
  *
- * Source: OCI Runtime Specification 1.0 and 1.1, config.md, config-linux.md, as runc 1.1, crun 1.8 and podman 4.3 write it.
+ * Source: OCI Runtime Specification 1.0 and 1.1, config.md, config-linux.md; runc 1.1, crun 1.8, podman 4.3.
  */
 #ifndef ASSAY_ATTEST_CONTAINER_CONFIG_H
 #define ASSAY_ATTEST_CONTAINER_CONFIG_H

@@ -98,7 +98,7 @@ static struct err judge_hooks(const struct judge *j)
 	return ERR(E_OK);
 }
 
-/* Annotations say something to people and to engines; some runtimes obey others: run.oci.*, org.systemd.property.*, ... */
+/* These say something to people and to engines. Runtimes obey others: run.oci.*, org.systemd.property.*, ... */
 static bool is_mere_word(const char *name, const char *value)
 {
 	static const char *const beginnings[] = { "io.container.", "io.kubernetes.cri-o.", "io.podman.annotations.",

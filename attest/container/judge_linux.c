@@ -128,7 +128,7 @@ static struct err judge_propagation(const struct judge *j)
 	return refuse(j, "linux.rootfsPropagation is \"%s\": private or slave is expected", shown(how));
 }
 
-/* Every engine names a container's cgroup after it: in another one it would be with somebody else, limits and devices too. */
+/* Every engine names a container's cgroup after it: another one may be somebody else's, with its limits and devices. */
 static struct err judge_cgroups_path(const struct judge *j)
 {
 	const char *path = j->c->cgroups_path ?: "";

@@ -75,8 +75,8 @@ must_check struct err container_mount_rule_read(const json_t *j, struct containe
  * The entry of that agent in a file that only root can change: it and its folder belong to root (or to whom this
  * process runs as) and nobody else may write to them.
  *
- * ret: {0}, unchanged on failure. E_LOCAL_NOT_FOUND: no such file, or no entry for the agent. E_LOCAL_PERMISSION: others
- * can change the file or its folder. E_LOCAL_CONFIG: what is in it, with key and cause. E_LOCAL_IO, E_LIMIT_SIZE.
+ * ret: {0}, unchanged on failure. E_LOCAL_NOT_FOUND: no such file, or no entry for the agent. E_LOCAL_PERMISSION:
+ * others can change the file or its folder. E_LOCAL_CONFIG: what is in it, with key and cause. E_LOCAL_IO, E_LIMIT_SIZE.
  */
 must_check struct err container_rules_load(const char *file, const char *agent, struct container_rules *ret,
 					   struct reason *reterr);

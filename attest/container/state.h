@@ -32,8 +32,8 @@ void container_state_done(struct container_state *s);
 
 /*
  * ret: {0}, and unchanged on failure. E_PEER_MISSING, E_PEER_TYPE, E_PEER_RANGE (an id, status, pid or agent of a
- * form that they cannot have, a bundle that is no absolute path), E_PEER_UNSUPPORTED (ociVersion is not 1.x), and the errors of
- * json_parse().
+ * form that they cannot have, a bundle that is no absolute path), E_PEER_UNSUPPORTED (ociVersion is not 1.x), and the
+ * errors of json_parse().
  */
 must_check struct err container_state_parse(struct bytes in, struct container_state *ret, struct reason *reterr);
 
