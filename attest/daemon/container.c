@@ -2,6 +2,7 @@
 #include "attest/daemon/container.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -24,6 +25,7 @@ static void container_free(struct container *c)
 	if (c == NULL)
 		return;
 	job_done(&c->watcher);
+	cleanup_fd_(&c->pidfd);
 	free(c->name);
 	free(c->root);
 	free(c);
@@ -50,29 +52,33 @@ static void add(struct daemon *d, const struct roster_entry *x)
 	cleanup_container struct container *c = calloc(1, sizeof(*c));
 	cleanup_instance struct instance i = { 0 };
 
-	if (c == NULL || failed(instance_read(d->host->state_fd, x->id, &i, NULL, NULL)) || i.container.id == NULL)
+	if (c == NULL)
+		return;
+	*c = (struct container){ .watcher = JOB_INIT, .pidfd = fcntl(x->pidfd, F_DUPFD_CLOEXEC, 0),
+				 .since_ms = clock_boottime_ms(), .digest_at_ms = NEVER, .kill_at_ms = NEVER,
+				 .inherited = !d->containers.begun, .vetted = !d->containers.begun };
+	if (c->pidfd < 0 || failed(instance_read(d->host->state_fd, x->id, &i, NULL, NULL)) || i.container.id == NULL)
 		return; /* it went away meanwhile: the next reading tells */
-	*c = (struct container){ .watcher = JOB_INIT, .since_ms = clock_boottime_ms(), .digest_at_ms = NEVER,
-				 .kill_at_ms = NEVER, .inherited = !d->containers.begun, .vetted = !d->containers.begun };
 	memcpy(c->id, x->id, INSTANCE_ID_LEN);
 	c->name = take_ptr(&i.container.id);
 	c->root = take_ptr(&i.container.rootfs);
 	d->containers.v[d->containers.n++] = take_ptr(&c);
 }
 
-static void follow_roster(struct daemon *d)
+static void drop_ended(struct containers *all)
 {
-	struct containers *all = &d->containers;
-
-	if (all->reading == d->roster.reading)
-		return;
-	all->reading = d->roster.reading;
 	for (size_t i = all->n; i-- > 0;) {
-		if (roster_find(&d->roster, all->v[i]->id) != NULL)
+		if (pidfd_alive(all->v[i]->pidfd))
 			continue;
 		container_free(all->v[i]);
 		all->v[i] = all->v[--all->n];
 	}
+}
+
+static void add_new(struct daemon *d)
+{
+	struct containers *all = &d->containers;
+
 	for (size_t i = 0; i < d->roster.n && all->n < LIMIT_INSTANCES; i++)
 		if (d->roster.entry[i].container && containers_find(all, d->roster.entry[i].id) == NULL)
 			add(d, &d->roster.entry[i]);
@@ -81,11 +87,9 @@ static void follow_roster(struct daemon *d)
 /* ---------------------------------------------------------------- its end */
 
 /* To its init; a pidfd never reaches another process. */
-static void signal_init(struct daemon *d, const struct container *c, int number)
+static void signal_init(const struct container *c, int number)
 {
-	const struct roster_entry *x = roster_find(&d->roster, c->id);
-
-	if (x != NULL && pidfd_send_signal(x->pidfd, number, NULL, 0) != 0 && errno != ESRCH)
+	if (pidfd_send_signal(c->pidfd, number, NULL, 0) != 0 && errno != ESRCH)
 		log_warning("container %s cannot be ended: %s", log_quote(bytes_str(c->name)),
 			    strerrordesc_np(errno) ?: "unknown error");
 }
@@ -100,17 +104,17 @@ static void end(struct daemon *d, struct container *c, const char *why)
 	log_warning("container %s is ended, instance %s: %s", log_quote(bytes_str(c->name)), hex, why);
 	c->ending = true;
 	c->kill_at_ms = clock_boottime_ms() + (uint64_t)d->host->conf->grace_s * 1000;
-	signal_init(d, c, SIGTERM);
+	signal_init(c, SIGTERM);
 }
 
 /* Again and again: one that is frozen dies when it thaws, and is not to be forgotten until then. */
-static void pass_grace(struct daemon *d, struct container *c)
+static void pass_grace(struct container *c)
 {
 	uint64_t now = clock_boottime_ms();
 
 	if (c->kill_at_ms > now)
 		return;
-	signal_init(d, c, SIGKILL);
+	signal_init(c, SIGKILL);
 	c->kill_at_ms = now + RETRY_MS;
 }
 
@@ -131,6 +135,24 @@ void containers_judge(struct daemon *d, const struct outcome *o, uint64_t since_
 		if (c->since_ms < since_ms && !is_accepted(o, c))
 			end(d, c, o->text);
 	}
+}
+
+/* What lost its folder lost its start in the log: somebody has ended it, or the TPM has been reset. */
+static void end_orphans(struct daemon *d)
+{
+	for (size_t i = 0; i < d->containers.n; i++)
+		if (roster_find(&d->roster, d->containers.v[i]->id) == NULL)
+			end(d, d->containers.v[i], "its instance has ended");
+}
+
+static void follow_roster(struct daemon *d)
+{
+	drop_ended(&d->containers);
+	if (d->containers.reading == d->roster.reading)
+		return;
+	d->containers.reading = d->roster.reading;
+	end_orphans(d);
+	add_new(d);
 }
 
 /* ---------------------------------------------------------------- its watcher */
@@ -193,10 +215,8 @@ static uint64_t pause_ms(struct container *c)
 /* Until there is another one, the interval's attestations find what is done. */
 static void end_of_watcher(struct daemon *d, struct container *c)
 {
-	const struct roster_entry *x = roster_find(&d->roster, c->id);
-
 	c->watched = false;
-	if (x == NULL || !pidfd_alive(x->pidfd))
+	if (c->ending || !pidfd_alive(c->pidfd))
 		return;
 	if (c->last_word == WATCHER_REFUSES) {
 		end(d, c, c->why.text);
@@ -228,7 +248,7 @@ void containers_tick(struct daemon *d)
 	for (size_t i = 0; i < d->containers.n; i++) {
 		struct container *c = d->containers.v[i];
 
-		pass_grace(d, c);
+		pass_grace(c);
 		if (!c->ending && !d->stopping && c->start_at_ms <= clock_boottime_ms())
 			start_watcher(d, c);
 	}

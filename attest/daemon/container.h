@@ -2,7 +2,7 @@
 /*
  * Containers: the instances that a runtime's hook has made. Nobody stays with them as `run` stays with its command, so
  * the daemon does: a watcher for each (watcher.h), an attestation of that instance at once where something was done to
- * its root or model, and its end where it is not accepted any more: SIGTERM to its init, after conf->grace_s SIGKILL,
+ * its root or model, and its end where it is not accepted any more, or no instance: SIGTERM to its init, after conf->grace_s SIGKILL,
  * which takes everything in its pid namespace with it.
  *
  * Which there are says the roster. So a daemon that was started again has the containers of the one before.
@@ -20,6 +20,7 @@
 struct container {
 	uint8_t id[INSTANCE_ID_LEN];
 	char *name, *root;     /* the runtime's id of it, its root folder */
+	int pidfd;             /* of its init: the container is here until that has ended */
 	uint64_t since_ms;     /* it is known here */
 	struct job watcher;
 	bool watched;          /* the watcher has said so, and lives */

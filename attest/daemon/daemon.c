@@ -24,6 +24,7 @@
 #define ACCEPTS_MAX 64            /* connections that are taken in one turn */
 #define FDS_OWN 64
 #define FIRST_MS 10000            /* for containers to be watched before they are digested */
+#define LOOK_MS 5000              /* between two looks for containers whose instance somebody else has ended */
 #define NEVER UINT64_MAX
 
 /* What of the loop a descriptor belongs to. */
@@ -258,7 +259,7 @@ static uint64_t next_attest_ms(const struct daemon *d)
 static uint64_t next_ms(const struct daemon *d)
 {
 	return sooner(sooner(conns_next_ms(&d->conns), containers_next_ms(&d->containers)),
-		      sooner(next_attest_ms(d), d->ping_at_ms));
+		      sooner(sooner(next_attest_ms(d), d->ping_at_ms), d->containers.n > 0 ? d->look_at_ms : NEVER));
 }
 
 static int poll_timeout(const struct daemon *d)
@@ -295,6 +296,10 @@ static void pass_timers(struct daemon *d)
 	if (job_active(&d->attest) && d->attest.deadline_ms <= now) {
 		job_kill(&d->attest);
 		end_attest(d);
+	}
+	if (d->look_at_ms <= now) {
+		look_at_instances(d);
+		d->look_at_ms = now + LOOK_MS;
 	}
 	if (!job_active(&d->attest) && !d->stopping && may_begin(d))
 		attest_if_due(d, now);
@@ -342,7 +347,7 @@ static struct err take_signals(int *ret)
 	return *ret < 0 ? ERR(E_LOCAL_IO) : ERR(E_OK);
 }
 
-/* How many connections there can be: two descriptors for each, and for each instance, some for ourselves. */
+/* How many connections there can be: two descriptors for each, three for each instance, some for ourselves. */
 static size_t most_connections(void)
 {
 	struct rlimit r;
@@ -353,7 +358,7 @@ static size_t most_connections(void)
 	r.rlim_cur = r.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &r) != 0)
 		log_debug("the limit of descriptors stays");
-	n = r.rlim_cur > 2 * (LIMIT_INSTANCES + FDS_OWN) ? (r.rlim_cur - 2 * LIMIT_INSTANCES - FDS_OWN) / 2 : FDS_OWN / 2;
+	n = r.rlim_cur > 3 * LIMIT_INSTANCES + 2 * FDS_OWN ? (r.rlim_cur - 3 * LIMIT_INSTANCES - FDS_OWN) / 2 : FDS_OWN / 2;
 	return n < CONNS_MAX ? n : CONNS_MAX;
 }
 

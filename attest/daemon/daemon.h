@@ -47,6 +47,7 @@ struct daemon {
 	/* When to attest: everything; without digesting, because an instance has come or gone. */
 	uint64_t attest_at_ms, log_at_ms;
 	uint64_t first_at_ms;       /* when the first one begins, though not all containers are being watched yet */
+	uint64_t look_at_ms;        /* at the state folder, though nobody has come */
 	uint64_t ping_at_ms, watchdog_ms;
 	int64_t since_s;
 	bool stopping;

@@ -293,6 +293,40 @@ def test_withdrawn_image(lab):
 			lab.approve("image", "box", "--layout", lab.path("box"), "--rootfs")
 
 
+def test_container_without_an_instance(lab):
+	"""Its instance was ended while it runs: nobody measures it any more, so it does not stay."""
+	with Container(lab.h) as c:
+		t = verdict(c)
+		state = {"ociVersion": "1.0.2", "id": c.name, "status": "stopped", "bundle": lab.dir, "annotations": {"dev.assay.agent": "boxed"}}
+		lab.h.cmd("oci-hook", "poststop", stdin=json.dumps(state))
+		is_ended(lab, c, t)
+		check("container %s is ended" % c.name in L.read_text(lab.daemon.log), "no word of it in the log")
+
+
+def test_time_to_end(lab):
+	"""An init that takes SIGTERM comes to its own end; one that does not is killed (all the others here)."""
+	with Container(lab.h) as c:
+		t = verdict(c)
+		c.do("import signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(0))")
+		change(c.root + "/opt/agent")
+		is_ended(lab, c, t)
+		equal(c.p.returncode, 0, "status of the init")
+
+
+def test_verifier_away_when_something_changes(lab):
+	"""Undecided is no refusal; when it is decided, it is one."""
+	with Container(lab.h) as c:
+		t, now = verdict(c), time.time()
+		lab.stop_verifier()
+		try:
+			change(c.root + "/opt/agent")
+			equal(lab.daemon.attested(now)["outcome"], "undecided", "outcome")
+			equal(c.p.poll(), None, "the container")
+		finally:
+			lab.start_verifier()
+		is_ended(lab, c, t)
+
+
 def test_other_root(lab):
 	"""What was measured and watched is not what the container got: ended, whatever the digests say."""
 	with Container(lab.h, started=False) as c:
