@@ -92,7 +92,59 @@ static struct err put_env(const struct making *m, const json_t *config, struct r
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (failed(e = put_variable(env, json_string_value(json_array_get(list, i)), reterr)))
 			return e;
+	/* podman sets it to what the root's /etc/passwd says of the user. */
+	if (json_object_get(env, "HOME") == NULL && failed(e = json_put(env, "HOME", json_null())))
+		return e;
 	return json_put(m->entry, "env", take_ptr(&env));
+}
+
+static bool is_plain(const char *s)
+{
+	while (*s >= 0x20 && *s <= 0x7e)
+		s++;
+	return *s == '\0';
+}
+
+/* Some names change what runtimes do: whoever wants that writes them into the rules himself. */
+static bool is_obeyed(const char *name)
+{
+	static const char *const beginnings[] = { "run.", "org.systemd.", "org.criu.", "module.wasm.", "io.kubernetes.", "io.podman.",
+						  "io.container.", "dev.assay." };
+
+	for (size_t i = 0; i < array_len(beginnings); i++)
+		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool is_harmless(const char *name, const char *value)
+{
+	return name[0] != '\0' && strchr(name, '=') == NULL && is_plain(name) && is_plain(value) && !is_obeyed(name);
+}
+
+/* umoci makes annotations of them. */
+static struct err put_labels(const struct making *m, const json_t *config, struct reason *reterr)
+{
+	json_t *labels = json_object_get(config, "Labels");
+	cleanup_json json_t *annotations = NULL;
+	struct err e;
+
+	if (labels != NULL && !json_is_null(labels) && !json_is_object(labels))
+		return bad(reterr, "image configuration: Labels: an object is expected");
+	if (failed(e = json_new_object(&annotations)))
+		return e;
+	for (void *it = json_object_iter(labels); it != NULL; it = json_object_iter_next(labels, it)) {
+		const char *name = json_object_iter_key(it), *value = json_string_value(json_object_iter_value(it));
+
+		if (value == NULL)
+			return bad(reterr, "image configuration: Labels: texts are expected");
+		e = is_harmless(name, value) ? json_put_str(annotations, name, value) :
+					       append(m->warnings, "a label of the image is no plain word: what has it as an "
+								   "annotation is refused");
+		if (failed(e))
+			return e;
+	}
+	return json_object_size(annotations) == 0 ? ERR(E_OK) : json_put(m->entry, "annotations", take_ptr(&annotations));
 }
 
 /* "UID[:GID]". Without a group it is 0, as engines have it for users whom the image does not know. */
@@ -209,7 +261,7 @@ static struct err seen(void *ctx, struct bytes text, const struct tree *root, st
 	config = json_object_get(doc, "config");
 	if (failed(e = put_args(m, config, reterr)) || failed(e = put_env(m, config, reterr)) ||
 	    failed(e = put_user(m, config, reterr)) || failed(e = put_cwd(m, config, cwd, reterr)) ||
-	    failed(e = put_absent(m, root, cwd, reterr)))
+	    failed(e = put_absent(m, root, cwd, reterr)) || failed(e = put_labels(m, config, reterr)))
 		return e;
 	return warn_of_volumes(m, config);
 }
