@@ -14,9 +14,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class Daemon:
 	"""assay-attest daemon on a Host, which is told where it listens."""
 
-	def __init__(self, host, *options):
+	def __init__(self, host, *options, path=None):
 		self.host, self.lab, self.options, self.p = host, host.lab, options, None
-		self.path = host.lab.path("attest-%d.sock" % host.index)
+		self.path = path or host.lab.path("attest-%d.sock" % host.index)
 		self.log = host.lab.path("daemon-%d.log" % host.index)
 		host.options += ["--socket", self.path]
 		host.lab.at_close.append(self.close)

@@ -403,7 +403,7 @@ class Lab:
 		"""Runs a program to its end. status None: any. Gives CompletedProcess with text. Others are subprocess.run()'s."""
 		p = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
 				   env=dict(self.env(), **(env or {})), timeout=deadline_s, input=stdin,
-				   stdin=None if stdin is not None else subprocess.DEVNULL, cwd=self.dir, **k)
+				   stdin=None if stdin is not None else subprocess.DEVNULL, cwd=k.pop("cwd", self.dir), **k)
 		clean_stderr(p.stderr)
 		if status is not None and p.returncode != status:
 			raise Failure("%s: expected exit status %s, seen %d\n%s%s" % (
@@ -806,7 +806,7 @@ def main(setup, needs_root=False, **options):
 	for name, path in PROGRAMS.items():
 		if args.build:
 			os.environ[name] = os.path.join(os.path.abspath(args.build), path)
-	cases = [(n, f) for n, f in vars(sys.modules["__main__"]).items() if n.startswith("test_") and args.pattern in n]
+	cases = [(n, f) for n, f in vars(sys.modules["__main__"]).items() if n.startswith("test_") and callable(f) and args.pattern in n]
 	for program in ("swtpm", "swtpm_setup"):
 		if shutil.which(program) is None:
 			print("1..0 # SKIP %s is not installed" % program)
