@@ -108,6 +108,8 @@ static const struct {
 	{ "linux/namespaces", "{}", E_PEER_TYPE, "namespaces" },
 	{ "linux/seccomp", "[]", E_PEER_TYPE, "seccomp" },
 	{ "linux/sysctl", "{\"a\":1}", E_PEER_TYPE, "sysctl" },
+	{ "linux/sysctl", "[]", E_PEER_TYPE, "linux.sysctl: an object" },
+	{ "annotations", "\"x\"", E_PEER_TYPE, "annotations: an object" },
 	{ "linux/maskedPaths", "[1]", E_PEER_TYPE, "maskedPaths" },
 	{ "hooks", "[]", E_PEER_TYPE, "hooks" },
 	{ "hooks/poststop", "{}", E_PEER_TYPE, "poststop" },
@@ -156,7 +158,8 @@ static void test_null_is_absent(void **state)
 static void test_limits(void **state)
 {
 	cleanup_json json_t *j = container_fixture("podman-crun.json");
-	json_t *env = json_object_get(json_object_get(j, "process"), "env");
+	json_t *env = json_object_get(json_object_get(j, "process"), "env"), *all = json_object_get(j, "annotations");
+	char name[32];
 	struct container_config c = { 0 };
 	cleanup_buf struct buf text = BUF_INIT(CONTAINER_CONFIG_MAX + 1);
 
@@ -166,6 +169,12 @@ static void test_limits(void **state)
 	assert_ok(parse(j, &c));
 	container_config_done(&c);
 	assert_int_equal(json_array_append_new(env, json_string("A=b")), 0);
+	assert_err(parse(j, &c), E_LIMIT_COUNT);
+	assert_int_equal(json_array_remove(env, 0), 0);
+	while (json_object_size(all) <= CONTAINER_LIST_MAX) {
+		(void)snprintf(name, sizeof(name), "a%zu", json_object_size(all));
+		assert_int_equal(json_object_set_new(all, name, json_string("")), 0);
+	}
 	assert_err(parse(j, &c), E_LIMIT_COUNT);
 	while (text.n <= CONTAINER_CONFIG_MAX)
 		assert_ok(buf_add_u8(&text, ' '));

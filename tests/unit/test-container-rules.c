@@ -78,6 +78,7 @@ static void test_members(void **state)
 		{ "containers/0/seccomp", SHA },
 		{ "containers/0/namespaces", "{\"network\":\"host\",\"ipc\":\"/run/x\",\"uts\":\"new\",\"cgroup\":\"new\"}" },
 		{ "containers/0/devices", "[{\"path\":\"/dev/accel0\",\"major\":261,\"minor\":0}]" },
+		{ "containers/0/devices/+", "{\"path\":\"/dev/net/tun\",\"major\":10,\"minor\":200}" },
 		{ "containers/0/hooks", "[\"/usr/bin/toolkit\"]" },
 		{ "containers/0/sysctl", "{\"net.core.somaxconn\":\"1\",\"net.ipv4.x\":null}" },
 		{ "containers/0/annotations", "{\"run.oci.handler\":null}" },
@@ -152,6 +153,7 @@ static const struct {
 	{ "containers/0/devices", "[{\"path\":\"/dev/x\",\"major\":10,\"minor\":224}]", E_PEER_RANGE, "TPM" },
 	{ "containers/0/devices", "[{\"path\":\"/srv/x\",\"major\":1,\"minor\":2}]", E_PEER_RANGE, "/dev" },
 	{ "containers/0/devices", "[{\"path\":\"/dev/x\",\"major\":1}]", E_PEER_MISSING, "minor" },
+	{ "containers/0/devices", "[{\"path\":\"/dev/x\",\"major\":1,\"minor\":2,\"type\":\"c\"}]", E_PEER_UNKNOWN_KEY, "type" },
 	{ "containers/0/hooks", "[\"toolkit\"]", E_PEER_RANGE, "hooks" },
 	{ "containers/0/mounts/0/destination", "\"/\"", E_PEER_RANGE, "destination" },
 	{ "containers/0/mounts/0/destination", "\"/a/\"", E_PEER_RANGE, "destination" },
@@ -176,6 +178,25 @@ static void test_refused(void **state)
 			fail_msg("%s: \"%s\" expected in \"%s\"", refused[i].path, refused[i].why, why.text);
 		assert_null(r.json);
 	}
+}
+
+static void test_many_variables(void **state)
+{
+	cleanup_json json_t *j = container_fixture("rules.json");
+	json_t *env = json_object_get(json_array_get(json_object_get(j, "containers"), 0), "env");
+	struct container_rules r = { 0 };
+	char name[32];
+
+	(void)state;
+	while (json_object_size(env) < 1024) {
+		(void)snprintf(name, sizeof(name), "A%zu", json_object_size(env));
+		assert_int_equal(json_object_set_new(env, name, json_null()), 0);
+	}
+	assert_ok(parse(j, "agent-a", &r));
+	container_rules_done(&r);
+	assert_int_equal(json_object_set_new(env, "B", json_null()), 0);
+	assert_err(parse(j, "agent-a", &r), E_PEER_RANGE);
+	assert_non_null(strstr(why.text, "env: too many"));
 }
 
 static struct err load(const char *path, struct container_rules *ret)
@@ -241,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_digest),
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_many_variables),
 		cmocka_unit_test_setup_teardown(test_file, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(test_foreign_owner, folder_enter, folder_leave),
 	};
