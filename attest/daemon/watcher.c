@@ -108,13 +108,15 @@ static bool has_our_root(pid_t pid)
 static struct err check_root(struct watcher *w, struct reason *reterr)
 {
 	pid_t init = w->instance.parent.pid;
+	/* Looked at first: the runtime may change it in between, and then the second look finds the container's. */
+	bool not_yet = !w->running && has_our_root(init);
 	struct err e = container_root_check(&w->instance.container, init, reterr);
 
 	if (!failed(e)) {
 		w->running = true;
 		return e;
 	}
-	if (!pidfd_alive(w->init_fd) || (e.code == E_AUTH_CONFLICT && !w->running && has_our_root(init)))
+	if (!pidfd_alive(w->init_fd) || (e.code == E_AUTH_CONFLICT && not_yet))
 		return ERR(E_OK);
 	return e;
 }
