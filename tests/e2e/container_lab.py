@@ -39,8 +39,8 @@ def runtime(lab, name):
 
 # ---------------------------------------------------------------- the world
 
-def setup(lab, *options):
-	"""A verifier, a host with its daemon, a world in which "agent" passes in a container."""
+def setup(lab, *options, bare=False):
+	"""A verifier, a host with its daemon, a world in which "agent" passes in a container. bare: a root without our program."""
 	if shutil.which("umoci") is None:
 		raise L.Skip("umoci is not installed")
 	lab.up(tpms=1)
@@ -52,7 +52,7 @@ def setup(lab, *options):
 	lab.h.options += ["--config", configure(lab)]
 	lab.h.enrol()
 	lab.h.approve()
-	make_world(lab)
+	make_world(lab, bare)
 	lab.daemon = D.Daemon(lab.h, "--interval", "12h", *options, path=lab.path("socket", "attest.sock")).start()
 	lab.api = L.Resource(lab)
 
@@ -66,8 +66,8 @@ def configure(lab):
 	return path
 
 
-def make_world(lab):
-	content = C.make_content(lab.path("content"), lab.program("ASSAY_ATTEST"))
+def make_world(lab, bare):
+	content = C.make_content(lab.path("content"), None if bare else lab.program("ASSAY_ATTEST"))
 	lab.img = C.umoci_image(lab, content, "image")
 	os.makedirs(lab.path("mdl"))
 	L.make_model(lab.path("mdl"))

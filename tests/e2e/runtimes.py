@@ -67,12 +67,13 @@ def put(folder, source, name=None, mode=0o755):
 
 
 def make_content(folder, attest):
-	"""A root: a shell, the program under test with its libraries, and AGENT."""
+	"""A root: a shell, the program under test with its libraries where one is given, and AGENT."""
 	os.makedirs(folder)
 	put(folder, BUSYBOX)
-	put(folder, attest, "/usr/bin/assay-attest")
-	for path in libraries(attest):
-		put(folder, path)
+	if attest is not None:
+		put(folder, attest, "/usr/bin/assay-attest")
+		for path in libraries(attest):
+			put(folder, path)
 	with open(os.path.join(folder, "agent"), "w") as f:
 		f.write(AGENT)
 	os.chmod(os.path.join(folder, "agent"), 0o755)
