@@ -3,9 +3,11 @@
 
 #include <openssl/err.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/limits.h"
 #include "base/rd.h"
+#include "base/text.h"
 #include "base/x509_impl.h"
 
 #define DER_SEQUENCE 0x30
@@ -165,4 +167,40 @@ bool cert_is_ca(const struct cert *c)
 {
 	/* 1 is basicConstraints with CA:TRUE; OpenSSL's other answers stand for guesses about old certificates. */
 	return X509_check_ca(c->x) == 1;
+}
+
+struct err cert_serial(const struct cert *c, char ret[CERT_SERIAL_HEX + 1])
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(c->x);
+	int n = ASN1_STRING_length(serial);
+
+	if (n < 1 || n > CERT_SERIAL_HEX / 2)
+		return ERR(E_PEER_RANGE);
+	return hex_encode(BYTES(ASN1_STRING_get0_data(serial), (size_t)n), ret, CERT_SERIAL_HEX + 1);
+}
+
+static struct err time_of(const ASN1_TIME *t, int64_t *ret)
+{
+	struct tm tm = { 0 };
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1)
+		return ossl_failed(E_PEER_SYNTAX);
+	*ret = timegm(&tm);
+	return ERR(E_OK);
+}
+
+struct err cert_validity(const struct cert *c, int64_t *ret_not_before_s, int64_t *ret_not_after_s)
+{
+	struct err e = time_of(X509_get0_notBefore(c->x), ret_not_before_s);
+
+	return failed(e) ? e : time_of(X509_get0_notAfter(c->x), ret_not_after_s);
+}
+
+bool cert_is_named(const struct cert *c, const char *uri)
+{
+	cleanup_general_names GENERAL_NAMES *names = X509_get_ext_d2i(c->x, NID_subject_alt_name, NULL, NULL);
+	const GENERAL_NAME *g = sk_GENERAL_NAME_num(names) == 1 ? sk_GENERAL_NAME_value(names, 0) : NULL;
+	const ASN1_STRING *text = g != NULL && g->type == GEN_URI ? g->d.uniformResourceIdentifier : NULL;
+
+	return text != NULL && bytes_eq(BYTES(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)), bytes_str(uri));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * X.509 chains for EK certificates, and the small CA that --dev and the
+ * X.509 chains for EK certificates, and the small CA that the verifier and the
  * software-TPM harness need. DER is kept and verified as received, because
  * some vendors' certificates are malformed and the signature fits only the
  * original bytes.
@@ -33,6 +33,13 @@ must_check struct err cert_key(const struct cert *c, struct key **ret);
 const char *cert_subject(const struct cert *c);
 const char *cert_issuer(const struct cert *c);
 bool cert_is_ca(const struct cert *c);
+/* The serial number, lower-case hex of whole bytes. E_PEER_RANGE: longer than RFC 5280, 4.1.2.2 permits (20 bytes). */
+#define CERT_SERIAL_HEX 40
+must_check struct err cert_serial(const struct cert *c, char ret[CERT_SERIAL_HEX + 1]);
+/* Seconds since 1970. E_PEER_SYNTAX for what is no time. */
+must_check struct err cert_validity(const struct cert *c, int64_t *ret_not_before_s, int64_t *ret_not_after_s);
+/* Whether its subjectAltName is this URI and nothing else. */
+bool cert_is_named(const struct cert *c, const char *uri);
 
 struct trust; /* anchors and configured intermediates */
 must_check struct err trust_new(struct trust **ret);
@@ -83,13 +90,14 @@ must_check struct err signer_cert_verify(const struct trust *t, const struct cer
 
 /* What a new certificate shall be. Strings are borrowed for the call. */
 struct cert_spec {
-	const char *common_name;
+	const char *common_name; /* NULL, with a URI: the subject is empty and the URI critical */
 	bool ca;
 	int path_len;           /* with ca; -1: none */
 	const char *const *dns; /* subjectAltName dNSName and iPAddress texts */
 	size_t n_dns;
 	const char *const *ip;
 	size_t n_ip;
+	const char *uri;         /* subjectAltName uniformResourceIdentifier, or NULL */
 	const char *const *eku_oids; /* dotted */
 	size_t n_eku_oids;
 	bool tpm_san;    /* EK certificate: critical directory name (id:00001014, swtpm, id:20191023) */

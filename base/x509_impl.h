@@ -11,8 +11,10 @@
 
 DEFINE_CLEANUP(X509, cleanup_x509_, X509_free)
 DEFINE_CLEANUP(ASN1_OBJECT, cleanup_asn1_object_, ASN1_OBJECT_free)
+DEFINE_CLEANUP(GENERAL_NAMES, cleanup_general_names_, GENERAL_NAMES_free)
 #define cleanup_x509 cleanup(cleanup_x509_)
 #define cleanup_asn1_object cleanup(cleanup_asn1_object_)
+#define cleanup_general_names cleanup(cleanup_general_names_)
 
 /* TCG EK Credential Profile 2.5, 3.2; the arc is TCG's, 2.23.133. */
 #define OID_TPM_MANUFACTURER "2.23.133.2.1"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The small CA of --dev and of the software-TPM harness (RFC 5280, TCG EK Credential Profile 2.5). */
+/* The small CA of the verifier and of the software-TPM harness (RFC 5280, TCG EK Credential Profile 2.5). */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -19,7 +19,6 @@ DEFINE_CLEANUP(ASN1_OCTET_STRING, cleanup_octet_string_, ASN1_OCTET_STRING_free)
 DEFINE_CLEANUP(AUTHORITY_KEYID, cleanup_akid_, AUTHORITY_KEYID_free)
 DEFINE_CLEANUP(BASIC_CONSTRAINTS, cleanup_constraints_, BASIC_CONSTRAINTS_free)
 DEFINE_CLEANUP(EXTENDED_KEY_USAGE, cleanup_eku_, EXTENDED_KEY_USAGE_free)
-DEFINE_CLEANUP(GENERAL_NAMES, cleanup_general_names_, GENERAL_NAMES_free)
 
 /* Encodes value as an extension. */
 static struct err add(X509 *x, int nid, void *value, bool critical)
@@ -47,7 +46,7 @@ static struct err set_names(X509 *x, const struct cert_spec *s, const struct cer
 
 	if (subject == NULL)
 		return ossl_failed(E_LOCAL_CRYPTO);
-	if (failed(e = add_text(subject, "commonName", s->common_name)))
+	if (s->common_name != NULL && failed(e = add_text(subject, "commonName", s->common_name)))
 		return e;
 	if (X509_set_subject_name(x, subject) != 1 ||
 	    X509_set_issuer_name(x, issuer != NULL ? X509_get_subject_name(issuer->x) : subject) != 1)
@@ -215,10 +214,10 @@ static struct err push_tpm(GENERAL_NAMES *names)
 
 static struct err add_san(X509 *x, const struct cert_spec *s)
 {
-	cleanup(cleanup_general_names_) GENERAL_NAMES *names = NULL;
+	cleanup_general_names GENERAL_NAMES *names = NULL;
 	struct err e;
 
-	if (!s->tpm_san && s->n_dns == 0 && s->n_ip == 0)
+	if (!s->tpm_san && s->n_dns == 0 && s->n_ip == 0 && s->uri == NULL)
 		return ERR(E_OK);
 	names = GENERAL_NAMES_new();
 	if (names == NULL)
@@ -233,7 +232,10 @@ static struct err add_san(X509 *x, const struct cert_spec *s)
 		if (failed(e = push_ip(names, s->ip[i])))
 			return e;
 	}
-	return add(x, NID_subject_alt_name, names, s->tpm_san);
+	if (s->uri != NULL && failed(e = push_octets(names, GEN_URI, V_ASN1_IA5STRING, s->uri, strlen(s->uri))))
+		return e;
+	/* RFC 5280, 4.2.1.6: critical where the subject says nothing. */
+	return add(x, NID_subject_alt_name, names, s->tpm_san || s->common_name == NULL);
 }
 
 /* RFC 7093, 2, method 1: leftmost 160 bits of the SHA-256 of the public key's bits. */
@@ -295,7 +297,7 @@ struct err cert_issue(const struct cert_spec *s, const struct key *subject_key, 
 		return ossl_failed(E_LOCAL_CRYPTO);
 	if (signer == NULL)
 		return issuer->key_err;
-	if (s->common_name == NULL || !issuer_key->is_private || !key_equal(signer, issuer_key))
+	if ((s->common_name == NULL && (s->uri == NULL || issuer == NULL)) || !issuer_key->is_private || !key_equal(signer, issuer_key))
 		return ERR(E_BUG);
 	if (X509_set_version(x, X509_VERSION_3) != 1 || X509_set_pubkey(x, subject_key->pkey) != 1)
 		return ossl_failed(E_LOCAL_CRYPTO);

@@ -21,11 +21,9 @@
 
 DEFINE_CLEANUP(X509_STORE_CTX, cleanup_store_ctx_, X509_STORE_CTX_free)
 DEFINE_CLEANUP(STACK_OF(X509), cleanup_stack_, sk_X509_free)
-DEFINE_CLEANUP(GENERAL_NAMES, cleanup_general_names_, GENERAL_NAMES_free)
 DEFINE_CLEANUP(EXTENDED_KEY_USAGE, cleanup_eku_, EXTENDED_KEY_USAGE_free)
 #define cleanup_store_ctx cleanup(cleanup_store_ctx_)
 #define cleanup_stack cleanup(cleanup_stack_)
-#define cleanup_general_names cleanup(cleanup_general_names_)
 #define cleanup_eku cleanup(cleanup_eku_)
 
 struct trust {

@@ -304,6 +304,45 @@ static void test_issue_reads_back(void **state)
 	}
 }
 
+/* RFC 5280, 4.2.1.6: without a subject the name is critical. */
+static void test_uri(void **state)
+{
+	static const char uri[] = "spiffe://td.example/agent";
+	struct cert_spec s = { .uri = uri, .path_len = -1, .not_before_s = NOW_S, .not_after_s = NOW_S + 60 };
+	cleanup_cert struct cert *named = NULL, *bare = chain_issue(&s, good.other_key, good.issuer, good.issuer_key);
+	char serial[CERT_SERIAL_HEX + 1];
+	int64_t from, to;
+
+	(void)state;
+	s.common_name = "x";
+	named = chain_issue(&s, good.other_key, good.issuer, good.issuer_key);
+	assert_string_equal(cert_subject(bare), "");
+	for (int i = 0; i < 2; i++) {
+		const struct cert *c = i == 0 ? bare : named;
+		X509_EXTENSION *san = X509_get_ext(c->x, X509_get_ext_by_NID(c->x, NID_subject_alt_name, -1));
+
+		assert_int_equal(X509_EXTENSION_get_critical(san), i == 0);
+		assert_true(cert_is_named(c, uri));
+		assert_false(cert_is_named(c, "spiffe://td.example/agent/"));
+		assert_int_equal(cert_validity(c, &from, &to).code, E_OK);
+		assert_true(from == NOW_S && to == NOW_S + 60);
+		assert_int_equal(cert_serial(c, serial).code, E_OK);
+		assert_int_equal(strlen(serial), 32);
+	}
+	/* Other names, or more than one, are not that one. */
+	assert_false(cert_is_named(good.leaf, uri));
+	assert_false(cert_is_named(good.root, uri));
+	{
+		static const char *const dns[] = { "td.example" };
+		cleanup_cert struct cert *two = NULL;
+
+		s.dns = dns;
+		s.n_dns = 1;
+		two = chain_issue(&s, good.other_key, good.issuer, good.issuer_key);
+		assert_false(cert_is_named(two, uri));
+	}
+}
+
 static void test_ek_key_usage(void **state)
 {
 	struct cert_spec s = chain_leaf_spec();
@@ -330,6 +369,11 @@ static void test_issue_refused(void **state)
 	s.not_after_s = YEAR_9999_S + 1;
 	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, good.issuer_key, &c).code, E_PEER_RANGE);
 	s = chain_leaf_spec();
+	s.common_name = NULL;
+	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, good.issuer_key, &c).code, E_BUG);
+	s.uri = "spiffe://td";
+	assert_int_equal(cert_issue(&s, good.leaf_key, NULL, good.leaf_key, &c).code, E_BUG);
+	s = chain_leaf_spec();
 	s.not_before_s = -1;
 	assert_int_equal(cert_issue(&s, good.leaf_key, good.issuer, good.issuer_key, &c).code, E_PEER_RANGE);
 	s = chain_leaf_spec();
@@ -351,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_set_not_sorted),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_issue_reads_back),
+		cmocka_unit_test(test_uri),
 		cmocka_unit_test(test_ek_key_usage),
 		cmocka_unit_test(test_issue_refused),
 	};
