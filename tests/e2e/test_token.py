@@ -62,7 +62,7 @@ def test_T6_access_token_is_what_it_says(lab):
 	equal((c["iss"], c["aud"], c["task_id"], c["owner"]), (lab.issuer, RESOURCE, "task-42", L.OWNER), "claims")
 	equal(set(c["scope"].split()), {"read", "write"}, "scope")
 	instance = next(i for i, k in lab.a.keys.items() if k is lab.key)
-	equal(c["sub"], "spiffe://%s/agent/agent/instance/%s" % (L.REALM, instance.hex()), "sub")
+	equal(c["sub"], "spiffe://127.0.0.1/agent/agent/instance/%s" % instance.hex(), "sub")
 	equal(c["client_id"], c["sub"], "client_id")
 	equal(c["exp"] - c["iat"], 115, "life: expected + 15 %")
 	check(now <= c["iat"] <= int(time.time()), "iat")

@@ -118,6 +118,9 @@ static const struct edit edits[] = {
 	{ "ttl 0", DOCUMENT_AGENT, "max_ttl_s", "0", E_PEER_RANGE, "max_ttl_s" },
 	{ "no ttl", DOCUMENT_AGENT, "max_ttl_s", NULL, E_PEER_MISSING, "max_ttl_s" },
 	{ "lower minimum", DOCUMENT_AGENT, "minimum_status", "\"none\"", E_PEER_RANGE, "minimum_status" },
+	{ "certificates", DOCUMENT_AGENT, "x509", "true", E_OK, NULL },
+	{ "certificates by number", DOCUMENT_AGENT, "x509", "1", E_PEER_TYPE, "x509" },
+	{ "certificates of an image", DOCUMENT_IMAGE, "x509", "true", E_PEER_UNKNOWN_KEY, "x509" },
 
 	{ "withdrawal of a withdrawal", DOCUMENT_WITHDRAW, "target_kind", "\"withdraw\"", E_PEER_RANGE, "target_kind" },
 	{ "withdrawal of nothing known", DOCUMENT_WITHDRAW, "target_kind", "\"x\"", E_PEER_RANGE, "target_kind" },
@@ -203,6 +206,7 @@ static void test_defaults(void **state)
 	assert_true(platform->unapproved_fails_host);
 	assert_false(platform->has_workload_before);
 	assert_int_equal(agent->minimum_status, MINIMUM_AFFIRMING);
+	assert_false(agent->x509);
 }
 
 /* The Statement around a good predicate, changed by text replacement of the same length. */

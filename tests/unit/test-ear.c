@@ -41,7 +41,7 @@ static struct verdict passed_verdict(struct instance_verdict *i)
 static json_t *issue(const struct verdict *v, size_t instance)
 {
 	const struct ear_spec s = { .issuer = "https://issuer.example", .audience = "https://issuer.example",
-				    .realm = "realm", .signer = signer, .kid = "k1", .now_s = NOW, .expires_s = NOW + 300 };
+				    .trust_domain = "realm", .signer = signer, .kid = "k1", .now_s = NOW, .expires_s = NOW + 300 };
 	const struct host_record host = { .id = "h-00112233445566778899aabbccddeeff" };
 	cleanup_buf struct buf token = BUF_INIT(LIMIT_TOKEN);
 	cleanup_jws struct jws j = { 0 };

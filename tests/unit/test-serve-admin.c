@@ -453,7 +453,7 @@ static void test_public(void **state)
 /* V12, and one verifier for one state folder. */
 static void test_private_state(void **state)
 {
-	static const char *const secrets[] = { "signing-key.pem", "master.key" };
+	static const char *const secrets[] = { "signing-key.pem", "master.key", "svid-ca-key.pem" };
 	cleanup_service struct service *s = service_new();
 	struct verifier *second = NULL;
 	struct reason why = { "" };

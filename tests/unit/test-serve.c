@@ -422,6 +422,7 @@ static void test_clock_back(void **state)
 	} routes[] = {
 		{ "POST", "/v1/challenge", JSON_TYPE, 503 },  { "POST", "/v1/attest", EVIDENCE_MEDIA_TYPE, 503 },
 		{ "POST", "/v1/token", FORM_TYPE, 503 },      { "POST", "/v1/introspect", FORM_TYPE, 503 },
+		{ "POST", "/v1/x509-svid", FORM_TYPE, 503 },  { "GET", "/v1/spiffe-bundle", NULL, 200 },
 		{ "POST", "/v1/enrol", JSON_TYPE, 503 },      { "POST", "/v1/enrol/activate", JSON_TYPE, 503 },
 		{ "POST", "/v1/admin/documents", DSSE_TYPE, 503 }, { "GET", "/v1/jwks", NULL, 200 },
 	};

@@ -156,7 +156,7 @@ static void only_a_live_verdict_gives_a_token(void **state)
 
 static void issue_for(struct instance_row i, uint64_t ttl, struct credential_row *row, struct buf *token)
 {
-	const struct token_spec s = { .issuer = ISSUER, .realm = "realm", .signer = signer, .kid = "k1", .now_s = NOW };
+	const struct token_spec s = { .issuer = ISSUER, .trust_domain = "realm", .signer = signer, .kid = "k1", .now_s = NOW };
 	struct token_request r = { .scope = (char[]){ "read" }, .resource = (char[]){ "https://api.example/" },
 				   .task_id = (char[]){ "t-1" }, .expected_s = 60 };
 	struct document d = agent_document();
@@ -229,7 +229,7 @@ static void a_token_names_the_container(void **state)
 
 static void nothing_without_an_expiry(void **state)
 {
-	const struct token_spec s = { .issuer = ISSUER, .realm = "realm", .signer = signer, .now_s = NOW };
+	const struct token_spec s = { .issuer = ISSUER, .trust_domain = "realm", .signer = signer, .now_s = NOW };
 	struct token_request r = { .scope = (char[]){ "read" }, .resource = (char[]){ "r" }, .task_id = (char[]){ "t" } };
 	cleanup_buf struct buf token = BUF_INIT(LIMIT_TOKEN);
 	struct instance_row i = live_instance();

@@ -210,7 +210,7 @@ static void test_start_reload_stop(void **state)
 /* V12: keys that others can read, each of them. A second verifier on the same folder. */
 static void test_refuses_to_start(void **state)
 {
-	static const char *const secrets[] = { "signing-key.pem", "master.key", "ca-key.pem" };
+	static const char *const secrets[] = { "signing-key.pem", "master.key", "svid-ca-key.pem", "ca-key.pem" };
 	struct run r cleanup_run, second cleanup_run;
 
 	(void)state;
@@ -247,6 +247,7 @@ static void test_command_lines(void **state)
 	} rows[] = {
 		{ "--help", NULL, 0 },           { "--version", NULL, 0 },          { "--unknown", NULL, 2 },
 		{ "--issuer", "http://a", 2 },   { "--issuer", "https://a/", 2 },   { "--realm", "a b", 2 },
+		{ "--trust-domain", "A.example", 2 }, { "--trust-domain", "a/b", 2 }, { "--issuer", "https://[::1]:1", 2 },
 		{ "--timeout", "0", 2 },         { "--timeout", "5x", 2 },          { "--workers", "1000", 2 },
 		{ "--config", "/nonexistent", 2 }, { "--admin-uid", "root", 2 },    { "--log-level", "loud", 2 },
 		{ "--listen", "localhost:1", 2 }, /* no certificate either, which is told first */

@@ -75,6 +75,7 @@ struct document {
 	struct sha_list containers;       /* policies of containers, in one of which it has to run; may be empty: no matter */
 	uint32_t max_ttl_s;               /* 1..900 */
 	enum minimum_status minimum_status;
+	bool x509;                        /* X.509 certificates too, which nobody can ask about; default false */
 
 	/* withdraw */
 	enum document_kind target_kind;

@@ -64,7 +64,7 @@ static struct err read_agent(struct jobj *o, struct document *d)
 	if (failed(e = read_word_or_first(o, "minimum_status", statuses, array_len(statuses), &status)))
 		return e;
 	d->minimum_status = (enum minimum_status)status;
-	return ERR(E_OK);
+	return jobj_has(o, "x509") ? jobj_bool(o, "x509", &d->x509) : ERR(E_OK);
 }
 
 static struct err read_withdraw(struct jobj *o, struct document *d)

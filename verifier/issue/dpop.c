@@ -124,6 +124,16 @@ static struct err replay_id(const char *jkt, const char *jti, uint8_t ret[32])
 	return bytes_copy_exact(digest_bytes(&d), ret, 32);
 }
 
+static struct err key_point(const struct key *k, struct dpop_proof *p)
+{
+	cleanup_buf struct buf x = BUF_INIT(sizeof(p->x)), y = BUF_INIT(sizeof(p->y));
+	struct err e;
+
+	if (failed(e = key_numbers(k, &x, &y)) || failed(e = bytes_copy_exact(buf_bytes(&x), p->x, sizeof(p->x))))
+		return e;
+	return bytes_copy_exact(buf_bytes(&y), p->y, sizeof(p->y));
+}
+
 struct err dpop_verify(struct bytes proof, const struct dpop_want *want, struct dpop_proof *ret, struct reason *reterr)
 {
 	cleanup_jws struct jws j = { 0 };
@@ -135,7 +145,7 @@ struct err dpop_verify(struct bytes proof, const struct dpop_want *want, struct 
 	if (failed(e = jws_parse(proof, &j, reterr)) || failed(e = jws_verify_embedded(&j, DPOP_TYPE, &key, reterr)) ||
 	    failed(e = claims_read(&j, &c, reterr)) || failed(e = check_target(&c, want, reterr)) ||
 	    failed(e = check_time(&c, want, &p.expires_s, reterr)) || failed(e = check_token_hash(&c, want, reterr)) ||
-	    failed(e = jwk_thumbprint(key, p.jkt)))
+	    failed(e = jwk_thumbprint(key, p.jkt)) || failed(e = key_point(key, &p)))
 		return e;
 	if (want->jkt != NULL && !bytes_eq_secret(bytes_str(p.jkt), bytes_str(want->jkt))) {
 		reason_set(reterr, "proof.jwk: not the key that the token is bound to");

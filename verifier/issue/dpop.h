@@ -19,6 +19,7 @@ struct dpop_want {
 };
 struct dpop_proof {
 	char jkt[44];
+	uint8_t x[32], y[32];             /* the key itself, P-256 */
 	uint8_t replay_id[32];            /* SHA-256(jkt || 0 || jti): what the replay cache keeps */
 	int64_t expires_s;                /* until when it must be kept */
 };

@@ -5,6 +5,7 @@
 #include "base/jsonw.h"
 #include "base/text.h"
 #include "config.h"
+#include "verifier/issue/spiffe.h"
 
 #define EAR_PROFILE "tag:ietf.org,2026:rats/ear#03"
 #define EAR_DEVELOPER "urn:assay:verifier"
@@ -71,9 +72,9 @@ static struct err put_subject(struct jsonw *w, const struct ear_spec *s, const s
 	struct err e;
 
 	if (i == NULL)
-		e = buf_addf(&sub, "spiffe://%s/host/%s", s->realm, host->id);
-	else if (!failed(e = buf_addf(&sub, "spiffe://%s/agent/%s/instance/", s->realm, i->agent)))
-		e = buf_add_hex(&sub, BYTES_ARR(i->id));
+		e = buf_addf(&sub, "spiffe://%s/host/%s", s->trust_domain, host->id);
+	else
+		e = spiffe_instance(s->trust_domain, i->agent, i->id, &sub);
 	if (failed(e))
 		return e;
 	jsonw_text(w, "sub", buf_bytes(&sub));

@@ -13,7 +13,7 @@
 
 struct ear_spec {
 	const char *issuer, *audience;    /* audience: our own issuer URL, as the token endpoint is its reader */
-	const char *realm;
+	const char *trust_domain;
 	const struct key *signer;         /* P-256 */
 	const char *kid;
 	int64_t now_s, expires_s;

@@ -8,6 +8,7 @@
 #include "base/jsonw.h"
 #include "base/text.h"
 #include "verifier/issue/form.h"
+#include "verifier/issue/spiffe.h"
 
 #define MAX_EXPECTED_S 86400
 #define MAX_SCOPE 1024
@@ -124,8 +125,8 @@ static bool scope_allowed(const struct document *agent, const char *scope)
 	return true;
 }
 
-struct err token_decide(const struct instance_row *i, uint64_t epoch, const struct document *agent,
-			const struct token_request *r, int64_t now_s, struct oauth_error *reterr_oauth)
+struct err instance_decide(const struct instance_row *i, uint64_t epoch, const struct document *agent, int64_t now_s,
+			   struct oauth_error *reterr_oauth)
 {
 	const struct err no = ERR(E_AUTH_REFUSED);
 	int worst = agent != NULL && agent->minimum_status == MINIMUM_WARNING ? TIER_WARNING : TIER_AFFIRMING;
@@ -143,6 +144,17 @@ struct err token_decide(const struct instance_row *i, uint64_t epoch, const stru
 		return oauth(reterr_oauth, "invalid_grant", no, "minimum_status is %s, the verdict is %s",
 			     tier_name(worst == TIER_WARNING ? TIER_WARNING : TIER_AFFIRMING),
 			     tier_name((enum tier)i->status));
+	return ERR(E_OK);
+}
+
+struct err token_decide(const struct instance_row *i, uint64_t epoch, const struct document *agent,
+			const struct token_request *r, int64_t now_s, struct oauth_error *reterr_oauth)
+{
+	const struct err no = ERR(E_AUTH_REFUSED);
+	struct err e = instance_decide(i, epoch, agent, now_s, reterr_oauth);
+
+	if (failed(e))
+		return e;
 	if (!scope_allowed(agent, r->scope))
 		return oauth(reterr_oauth, "invalid_scope", no, "agent %s may not ask for all of this scope", i->agent);
 	if (!list_has(&agent->resources, bytes_str(r->resource)))
@@ -184,13 +196,12 @@ static struct err put_attestation(struct jsonw *w, const struct instance_row *i,
 	return ERR(E_OK);
 }
 
-static struct err put_subject(struct jsonw *w, const char *realm, const struct instance_row *i)
+static struct err put_subject(struct jsonw *w, const char *trust_domain, const struct instance_row *i)
 {
 	cleanup_buf struct buf sub = BUF_INIT(512);
-	struct err e;
+	struct err e = spiffe_instance(trust_domain, i->agent, i->id, &sub);
 
-	if (failed(e = buf_addf(&sub, "spiffe://%s/agent/%s/instance/", realm, i->agent)) ||
-	    failed(e = buf_add_hex(&sub, BYTES_ARR(i->id))))
+	if (failed(e))
 		return e;
 	jsonw_text(w, "sub", buf_bytes(&sub));
 	jsonw_text(w, "client_id", buf_bytes(&sub));
@@ -203,7 +214,7 @@ static struct err put_claims(struct jsonw *w, const struct token_spec *s, const 
 	struct err e;
 
 	jsonw_str(w, "iss", s->issuer);
-	if (failed(e = put_subject(w, s->realm, i)))
+	if (failed(e = put_subject(w, s->trust_domain, i)))
 		return e;
 	jsonw_str(w, "aud", row->audience);
 	jsonw_int(w, "iat", row->issued_s);
@@ -229,8 +240,8 @@ static struct err new_jti(char ret[44])
 	return ERR(E_OK);
 }
 
-static struct err row_fill(const struct instance_row *i, uint64_t epoch, const struct document *agent,
-			   const struct token_request *r, struct credential_row *row)
+struct err credential_fill(const struct instance_row *i, uint64_t epoch, const struct document *agent,
+			   const char *scope, const char *audience, const char *task_id, struct credential_row *row)
 {
 	(void)snprintf(row->jkt, sizeof(row->jkt), "%s", i->jkt);
 	(void)snprintf(row->host_id, sizeof(row->host_id), "%s", i->host_id);
@@ -238,13 +249,13 @@ static struct err row_fill(const struct instance_row *i, uint64_t epoch, const s
 	for (size_t k = 0; k < INSTANCE_ID_LEN; k++)
 		row->instance[k] = i->id[k];
 	row->epoch = epoch;
-	row->scope = strdup(r->scope);
-	row->audience = strdup(r->resource);
-	row->task_id = strdup(r->task_id);
+	row->scope = strdup(scope);
+	row->audience = strdup(audience);
+	row->task_id = strdup(task_id);
 	row->owner = strdup(agent->owner);
-	if (row->scope == NULL || row->audience == NULL || row->task_id == NULL || row->owner == NULL)
-		return ERR(E_LOCAL_MEMORY);
-	return new_jti(row->jti);
+	return row->scope == NULL || row->audience == NULL || row->task_id == NULL || row->owner == NULL ?
+		       ERR(E_LOCAL_MEMORY) :
+		       ERR(E_OK);
 }
 
 struct err token_issue(const struct token_spec *s, const struct instance_row *i, uint64_t epoch,
@@ -259,7 +270,8 @@ struct err token_issue(const struct token_spec *s, const struct instance_row *i,
 	/* Nothing without an expiry. */
 	if (ttl_s == 0 || ttl_s > TOKEN_MAX_TTL_S)
 		return ERR(E_AUTH_EXPIRED);
-	if (failed(e = row_fill(i, epoch, agent, r, &row)))
+	if (failed(e = credential_fill(i, epoch, agent, r->scope, r->resource, r->task_id, &row)) ||
+	    failed(e = new_jti(row.jti)))
 		return e;
 	row.issued_s = s->now_s;
 	row.expires_s = s->now_s + (int64_t)ttl_s;

@@ -41,15 +41,23 @@ uint64_t token_ttl(uint64_t expected_s, const struct document *agent, int64_t ve
 		   bool introspects);
 
 /*
- * Decides: instance usable, verdict live at now_s, epoch unmoved, agent
- * document holds, its minimum_status met, scope and resource a subset.
- * E_AUTH_REFUSED with *reterr_oauth.
+ * What every credential needs: instance usable, verdict live at now_s, epoch
+ * unmoved, agent document holds, its minimum_status met. E_AUTH_REFUSED with
+ * *reterr_oauth.
  */
+must_check struct err instance_decide(const struct instance_row *i, uint64_t epoch, const struct document *agent,
+				      int64_t now_s, struct oauth_error *reterr_oauth);
+/* The same, and scope and resource are a subset. */
 must_check struct err token_decide(const struct instance_row *i, uint64_t epoch, const struct document *agent,
 				   const struct token_request *r, int64_t now_s, struct oauth_error *reterr_oauth);
 
+/* The row of a credential, but for jti and times. ret: {0}, to be done by the caller in every case. */
+must_check struct err credential_fill(const struct instance_row *i, uint64_t epoch, const struct document *agent,
+				      const char *scope, const char *audience, const char *task_id,
+				      struct credential_row *ret);
+
 struct token_spec {
-	const char *issuer, *realm;
+	const char *issuer, *trust_domain;
 	const struct key *signer;
 	const char *kid;
 	int64_t now_s;

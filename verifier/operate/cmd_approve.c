@@ -19,7 +19,7 @@ struct approve {
 	struct opt_list digests, oms_roots, hosts, images, models, platforms, scopes, resources, containers;
 	const char *ek_sha256, *from, *asset, *layout, *select, *path, *version, *pcrs, *workload_before, *unapproved;
 	const char *minimum_status, *profile, *oms, *oms_key, *oms_ca;
-	bool rootfs, allow_devices;
+	bool rootfs, allow_devices, x509;
 	uint64_t max_ttl_s;
 };
 
@@ -348,7 +348,8 @@ static struct err agent_predicate(const struct approve *a, json_t *p, struct rea
 	    failed(e = put_strings(p, "scopes", &a->scopes)) ||
 	    failed(e = put_strings(p, "resources", &a->resources)) ||
 	    failed(e = json_put_int(p, "max_ttl_s", (int64_t)a->max_ttl_s)) ||
-	    (a->containers.n > 0 && failed(e = put_strings(p, "containers", &a->containers))))
+	    (a->containers.n > 0 && failed(e = put_strings(p, "containers", &a->containers))) ||
+	    (a->x509 && failed(e = json_put_bool(p, "x509", true))))
 		return e;
 	return a->minimum_status != NULL ? json_put_str(p, "minimum_status", a->minimum_status) : ERR(E_OK);
 }
@@ -429,6 +430,7 @@ int cmd_approve(void *ctx, int argc, char **argv)
 		{ "scope", OPT_LIST, &a.scopes, "SCOPE", "agent: scope it may ask for; may repeat", 0 },
 		{ "resource", OPT_LIST, &a.resources, "URL", "agent: resource it may ask for; may repeat", 0 },
 		{ "max-ttl", OPT_DURATION, &a.max_ttl_s, "TIME", "agent: longest life of a credential (300s)", 900 },
+		{ "x509", OPT_FLAG, &a.x509, NULL, "agent: X.509 certificates too", 0 },
 		{ "minimum-status", OPT_STRING, &a.minimum_status, "STATUS",
 		  "agent: affirming or warning (affirming)", 0 },
 	};

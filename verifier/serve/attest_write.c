@@ -92,7 +92,7 @@ static struct err sign_result(struct attestation *a, size_t instance)
 	const struct ear_spec spec = {
 		.issuer = a->v->c.issuer,
 		.audience = a->v->c.issuer,
-		.realm = a->v->c.realm,
+		.trust_domain = a->v->trust_domain,
 		.signer = a->v->signer,
 		.kid = a->v->kid,
 		.now_s = a->now_s,

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "verifier/issue/spiffe.h"
 #include "verifier/issue/token.h"
 #include "verifier/serve/metrics.h"
 #include "verifier/serve/verifier.h"
@@ -36,6 +37,13 @@ struct verifier {
 	char kid[JKT_LEN + 1];
 	uint8_t nonce_key[32], dpop_key[32], enrol_key[32];
 	struct buf jwks;                  /* never changes */
+	char trust_domain[TRUST_DOMAIN_MAX + 1];
+	struct {                          /* of agents' certificates; never changes */
+		struct key *key;
+		struct cert *ca;
+		int64_t expires_s;
+		struct buf pem, bundle;   /* every CA that may be believed */
+	} svid;
 	struct host_record *decoy;        /* what evidence for an unknown host is held against */
 
 	pthread_mutex_t change;           /* one change of documents, operators or anchors at a time */
@@ -83,6 +91,8 @@ must_check struct err operators_enforce(struct verifier *v, struct reason *reter
 
 /* Signing key, HMAC keys: from dir, or made there. keys.c */
 must_check struct err keys_load(struct verifier *v, int dir_fd, struct reason *reterr);
+/* The CA of agents' certificates, for v->trust_domain; likewise. svid_ca.c */
+must_check struct err svid_ca_load(struct verifier *v, int dir_fd, struct reason *reterr);
 
 /* Writes the time into the transaction; verifier_time_seen() after the commit. */
 void verifier_time_seen(struct verifier *v, int64_t now_s);
@@ -107,6 +117,8 @@ must_check HANDLER(on_enrol_activate);
 must_check HANDLER(on_challenge);
 must_check HANDLER(on_attest);
 must_check HANDLER(on_token);
+must_check HANDLER(on_x509_svid);
+must_check HANDLER(on_spiffe_bundle);
 must_check HANDLER(on_introspect);
 must_check HANDLER(on_revoke);
 must_check HANDLER(on_jwks);

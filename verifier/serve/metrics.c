@@ -97,6 +97,8 @@ static struct err tokens(const struct metrics *m, struct buf *b)
 
 	if (failed(e = single(b, "enrolments_total", "counter", "Hosts activated.", atomic_load(&m->enrolled))) ||
 	    failed(e = single(b, "tokens_total", "counter", "Access tokens issued.", atomic_load(&m->tokens))) ||
+	    failed(e = single(b, "certificates_total", "counter", "X.509 certificates issued to agents.",
+			      atomic_load(&m->certificates))) ||
 	    failed(e = head(b, "oauth_refusals_total", "counter", "Requests refused, by OAuth error.")))
 		return e;
 	for (size_t i = 0; i < METRICS_OAUTH_CODES; i++) {
@@ -178,7 +180,7 @@ static struct err gauges(struct verifier *v, int64_t now_s, struct buf *b)
 	    failed(e = single(b, "hosts_verified", "gauge", "Hosts with a live verdict.", n.verified)) ||
 	    failed(e = single(b, "hosts_failed", "gauge", "Hosts whose last verdict failed.", n.failed)) ||
 	    failed(e = single(b, "instances", "gauge", "Agents that may have a credential.", n.instances)) ||
-	    failed(e = single(b, "credentials_live", "gauge", "Access tokens that are active.", n.credentials_live)))
+	    failed(e = single(b, "credentials_live", "gauge", "Access tokens and certificates that are live.", n.credentials_live)))
 		return e;
 	return single(b, "documents", "gauge", "Operator documents that are not withdrawn.", n.documents);
 }

@@ -24,7 +24,7 @@ enum attest_outcome {
 struct metrics {
 	atomic_ullong attest[N_ATTEST_OUTCOMES];
 	atomic_ullong check[VERDICT_MAX_CHECKS];     /* first failing check */
-	atomic_ullong enrolled, tokens;
+	atomic_ullong enrolled, tokens, certificates;
 	atomic_ullong refused[METRICS_OAUTH_CODES];  /* by OAuth code; the last is "other" */
 	atomic_ullong active, inactive;              /* introspections */
 	atomic_ullong http[METRICS_MAX_ROUTES + 1][METRICS_STATUSES]; /* the last route is "none" */

@@ -18,10 +18,13 @@ static const struct route routes[] = {
 	  .handle = on_attest },
 	{ "POST", "/v1/token", FORM, LIMIT_SMALL, AUTH_NONE, .writes = true, .clock = true, .oauth = true,
 	  .handle = on_token },
+	{ "POST", "/v1/x509-svid", FORM, LIMIT_SMALL, AUTH_NONE, .writes = true, .clock = true, .oauth = true,
+	  .handle = on_x509_svid },
 	{ "POST", "/v1/introspect", FORM, LIMIT_SMALL, AUTH_CLIENT, .writes = true, .clock = true, .oauth = true,
 	  .handle = on_introspect },
 	{ "POST", "/v1/revoke", FORM, LIMIT_SMALL, AUTH_NONE, .writes = true, .oauth = true, .handle = on_revoke },
 	{ "GET", "/v1/jwks", NULL, 0, AUTH_NONE, .handle = on_jwks },
+	{ "GET", "/v1/spiffe-bundle", NULL, 0, AUTH_NONE, .handle = on_spiffe_bundle },
 	{ "GET", "/healthz", NULL, 0, AUTH_NONE, .writes = true, .handle = on_healthz },
 	{ "GET", "/metrics", NULL, 0, AUTH_NONE, .writes = true, .handle = on_metrics },
 

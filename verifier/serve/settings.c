@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config.h"
+#include "verifier/issue/spiffe.h"
 
 #define DEFAULT_FILE ASSAY_SYSCONFDIR "/verifier.json"
 #define UNSET UINT64_MAX
@@ -27,6 +28,7 @@ static const struct setting {
 #define AT(member) offsetof(struct verifier_config, member)
 	{ "issuer", TEXT, AT(issuer), 0, "URL", "name of this verifier in tokens, and where hosts reach it" },
 	{ "realm", TEXT, AT(realm), 0, "NAME", "deployment that operators' documents are for" },
+	{ "trust_domain", TEXT, AT(trust_domain), 0, "NAME", "SPIFFE trust domain of agents (the issuer's host)" },
 	{ "listen", TEXT, AT(listen), 0, "ADDRESS:PORT", "where HTTPS listens" },
 	{ "admin_socket", TEXT, AT(admin_socket), 0, "PATH", "Unix socket for assayctl" },
 	{ "state_dir", TEXT, AT(state_dir), 0, "DIR", "database and keys" },
@@ -243,6 +245,7 @@ static struct err read_file(const char *named, struct config *c, struct reason *
 /* What cannot work is told before anything is opened. */
 static struct err check(const struct verifier_config *c, struct reason *reterr)
 {
+	char host[TRUST_DOMAIN_MAX + 1];
 	const char *wrong = NULL;
 
 	if (strncmp(c->issuer, "https://", strlen("https://")) != 0 || strlen(c->issuer) > ISSUER_MAX ||
@@ -250,6 +253,10 @@ static struct err check(const struct verifier_config *c, struct reason *reterr)
 		wrong = "issuer: expected an https URL without a slash at its end";
 	else if (!id_valid(bytes_str(c->realm)))
 		wrong = "realm: expected 1 to 64 characters of A-Z a-z 0-9 . _ -";
+	else if (c->trust_domain != NULL && !trust_domain_valid(bytes_str(c->trust_domain)))
+		wrong = "trust_domain: expected 1 to 255 characters of a-z 0-9 . _ -";
+	else if (c->trust_domain == NULL && failed(trust_domain_of_url(c->issuer, host)))
+		wrong = "trust_domain is needed, as the issuer's host can be none: 1 to 255 characters of a-z 0-9 . _ -";
 	else if (!c->dev && (c->tls_cert_file == NULL || c->tls_key_file == NULL))
 		wrong = "tls_cert_file and tls_key_file are needed, or --dev, which makes its own";
 	if (wrong == NULL)

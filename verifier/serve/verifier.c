@@ -75,6 +75,22 @@ static struct err load_all(struct verifier *v, struct reason *reterr)
 	return ERR(E_OK);
 }
 
+static struct err name_trust_domain(struct verifier *v, struct reason *reterr)
+{
+	struct err e;
+
+	if (v->c.trust_domain == NULL) {
+		e = trust_domain_of_url(v->c.issuer, v->trust_domain);
+	} else {
+		(void)snprintf(v->trust_domain, sizeof(v->trust_domain), "%s", v->c.trust_domain);
+		e = trust_domain_valid(bytes_str(v->c.trust_domain)) ? ERR(E_OK) : ERR(E_PEER_SYNTAX);
+	}
+	if (failed(e))
+		reason_set(reterr, "trust_domain: expected 1 to %d characters of a-z 0-9 . _ -%s", TRUST_DOMAIN_MAX,
+			   v->c.trust_domain == NULL ? "; the issuer's host is none, so it has to be given" : "");
+	return e;
+}
+
 struct err verifier_new(const struct verifier_config *c, struct verifier **ret, struct reason *reterr)
 {
 	cleanup_verifier struct verifier *v = calloc(1, sizeof(*v));
@@ -86,13 +102,18 @@ struct err verifier_new(const struct verifier_config *c, struct verifier **ret, 
 	v->c = *c;
 	v->lock_fd = -1;
 	buf_init(&v->jwks, LIMIT_SMALL);
+	buf_init(&v->svid.pem, LIMIT_SMALL);
+	buf_init(&v->svid.bundle, LIMIT_SMALL);
 	(void)pthread_mutex_init(&v->change, NULL);
 	(void)pthread_mutex_init(&v->lock, NULL);
 	(void)pthread_mutex_init(&v->counts_lock, NULL);
+	if (failed(e = name_trust_domain(v, reterr)))
+		return e;
 	reason_set(reterr, "state folder %s", c->state_dir);
 	if (failed(e = store_open(c->state_dir, &v->store, reterr)) ||
 	    failed(e = dir_open(AT_FDCWD, c->state_dir, &dir_fd)) ||
 	    failed(e = lock_state(dir_fd, &v->lock_fd, reterr)) || failed(e = keys_load(v, dir_fd, reterr)) ||
+	    failed(e = svid_ca_load(v, dir_fd, reterr)) ||
 	    failed(e = make_decoy(&v->decoy)) || failed(e = load_all(v, reterr)))
 		return e;
 	*ret = take_ptr(&v);
@@ -111,6 +132,10 @@ void verifier_free(struct verifier *v)
 	host_record_free(v->decoy);
 	key_free(v->signer);
 	buf_free(&v->jwks);
+	key_free(v->svid.key);
+	cert_free(v->svid.ca);
+	buf_free(&v->svid.pem);
+	buf_free(&v->svid.bundle);
 	wipe(v->nonce_key, sizeof(v->nonce_key));
 	wipe(v->dpop_key, sizeof(v->dpop_key));
 	wipe(v->enrol_key, sizeof(v->enrol_key));

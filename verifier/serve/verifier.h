@@ -15,6 +15,7 @@
 struct verifier_config {
 	const char *issuer;               /* URL, e.g. "https://127.0.0.1:8443" */
 	const char *realm;
+	const char *trust_domain;         /* of SPIFFE IDs; NULL: the issuer's host */
 	const char *listen;               /* "127.0.0.1:8443" */
 	const char *admin_socket;         /* /run/assay/verifier.sock */
 	const char *state_dir;            /* /var/lib/assay/verifier */
