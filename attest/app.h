@@ -21,6 +21,7 @@ int verb_attest(void *ctx, int argc, char **argv);
 int verb_daemon(void *ctx, int argc, char **argv);
 int verb_identity(void *ctx, int argc, char **argv);
 int verb_token(void *ctx, int argc, char **argv);
+int verb_certificate(void *ctx, int argc, char **argv);
 int verb_proof(void *ctx, int argc, char **argv);
 int verb_revoke(void *ctx, int argc, char **argv);
 int verb_oci_hook(void *ctx, int argc, char **argv);

@@ -31,7 +31,7 @@ must_check struct err client_challenge(struct client *c, const struct challenge_
 must_check struct err client_attest(struct client *c, struct bytes evidence, struct attest_reply *ret);
 
 /*
- * POST of a form with a DPoP proof to path, "/v1/token" or "/v1/revoke". *ret_nonce_wanted, with the nonce in nonce[160], where the
+ * POST of a form with a DPoP proof to path, e.g. "/v1/token". *ret_nonce_wanted, with the nonce in nonce[160], where the
  * verifier asks for a proof with its nonce; *ret is then NULL. Otherwise *ret is the
  * whole answer, which the caller owns.
  */

@@ -3,13 +3,11 @@
 
 #include <string.h>
 
-#include "attest/tpm_session.h"
+#include "attest/instance_key.h"
 #include "base/file.h"
 #include "base/jose.h"
-#include "base/text.h"
 
 #define JTI_BYTES 16
-#define NAMED_MAX 4 /* instances that a refusal names */
 
 static struct err claims_of(const struct dpop *d, json_t **ret)
 {
@@ -31,94 +29,47 @@ static struct err claims_of(const struct dpop *d, json_t **ret)
 	return ERR(E_OK);
 }
 
-/* What the signature callback needs. */
-struct signing {
-	const struct tpm_handle *key, *session;
+static struct err jwk_of(const struct wkey_blob *blob, json_t **ret)
+{
+	cleanup_key struct key *key = NULL;
+	struct err e = instance_key_public(blob, &key);
+
+	return failed(e) ? e : jwk_from_key(key, ret);
+}
+
+/* What is signed in a visit. */
+struct proof {
+	const json_t *jwk, *claims;
+	struct buf *to;
 };
 
 static struct err sign(void *ctx, struct bytes data, struct buf *ret)
 {
-	const struct signing *s = ctx;
+	const struct instance_key *k = ctx;
 
-	return wkey_sign(s->key, s->session, data, ret);
+	return instance_key_sign(k, data, ret);
 }
 
-static struct err jwk_of(const struct wkey_blob *blob, json_t **ret)
+static struct err sign_proof(void *ctx, const struct instance_key *k)
 {
-	cleanup_key struct key *key = NULL;
-	struct tpm_public p;
-	struct err e;
+	struct instance_key copy = *k;
+	const struct jws_signer signer = { .alg = "ES256", .sign = sign, .ctx = &copy };
+	const struct proof *p = ctx;
 
-	if (failed(e = tpm_public_parse(buf_bytes(&blob->public_area), &p)) || failed(e = tpm_public_key(&p, &key)))
-		return e;
-	return jwk_from_key(key, ret);
-}
-
-static struct err sign_in_tpm(struct host *h, const struct wkey_blob *blob, const json_t *jwk, const json_t *claims,
-			      struct buf *ret)
-{
-	cleanup_visit struct visit v = VISIT_INIT;
-	cleanup_tpm_handle struct tpm_handle session = TPM_HANDLE_NONE, primary = TPM_HANDLE_NONE, key = TPM_HANDLE_NONE;
-	cleanup_buf struct buf parent = BUF_INIT(LIMIT_TPM2B);
-	struct tpm_name parent_name;
-	struct signing s = { &key, &session };
-	const struct jws_signer signer = { .alg = "ES256", .sign = sign, .ctx = &s };
-	struct err e;
-
-	if (failed(e = visit_begin(h, &v)) || failed(e = session_hmac(v.tpm, NULL, &session)) ||
-	    failed(e = boot_null_primary(v.tpm, &primary, &parent, &parent_name)) ||
-	    failed(e = wkey_load(&primary, blob, &key)))
-		return e;
-	tpm_handle_done(&primary);
-	return jws_sign(&signer, "dpop+jwt", jwk, claims, ret);
-}
-
-/* Names of some instances, for people. */
-struct named {
-	size_t n;
-	char text[NAMED_MAX * (INSTANCE_HEX_LEN + 2) + 1];
-};
-
-static void name_instance(void *ctx, const uint8_t id[INSTANCE_ID_LEN])
-{
-	struct named *x = ctx;
-	char hex[INSTANCE_HEX_LEN + 1];
-	size_t used = strlen(x->text);
-
-	instance_id_format(id, hex);
-	if (x->n++ < NAMED_MAX)
-		(void)snprintf(x->text + used, sizeof(x->text) - used, "%s%s", used == 0 ? "" : ", ", hex);
-}
-
-/* Whoever asks has mistaken the id, or the instance has ended: a "no", and what there is instead. */
-static struct err no_such_instance(struct host *h, const uint8_t id[INSTANCE_ID_LEN])
-{
-	char hex[INSTANCE_HEX_LEN + 1];
-	struct named there = { 0 };
-	struct err e;
-
-	instance_id_format(id, hex);
-	if (failed(e = instance_each(h->state_fd, name_instance, &there)))
-		return e;
-	if (there.n == 0)
-		reason_set(&h->why, "there is no instance %s on this host, and no other (assay-attest status lists them)", hex);
-	else
-		reason_set(&h->why, "there is no instance %s on this host, but %s%s (assay-attest status lists them)", hex,
-			   there.text, there.n > NAMED_MAX ? " and others" : "");
-	return ERR(E_AUTH_UNKNOWN);
+	return jws_sign(&signer, "dpop+jwt", p->jwk, p->claims, p->to);
 }
 
 struct err dpop_proof(struct host *h, const struct dpop *d, struct buf *ret)
 {
 	cleanup_wkey_blob struct wkey_blob blob = WKEY_BLOB_INIT;
 	cleanup_json json_t *claims = NULL, *jwk = NULL;
-	cleanup_instance struct instance i = { 0 };
+	struct proof p = { .to = ret };
 	struct err e;
 
-	e = instance_read(h->state_fd, d->instance, &i, &blob, &h->why);
-	if (e.code == E_LOCAL_NOT_FOUND)
-		return no_such_instance(h, d->instance);
-	if (failed(e) || failed(e = claims_of(d, &claims)) || failed(e = jwk_of(&blob, &jwk)))
+	if (failed(e = instance_key_read(h, d->instance, &blob)) || failed(e = claims_of(d, &claims)) ||
+	    failed(e = jwk_of(&blob, &jwk)))
 		return e;
-	return sign_in_tpm(h, &blob, jwk, claims, ret);
+	p.jwk = jwk;
+	p.claims = claims;
+	return instance_key_visit(h, &blob, sign_proof, &p);
 }

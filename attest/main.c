@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
 	{ "daemon", NULL, "", "attest this host again and again, and serve its agents", verb_daemon },
 	{ "identity", NULL, "", "ask the daemon which instance the caller is part of", verb_identity },
 	{ "token", NULL, "", "get an access token for an instance", verb_token },
+	{ "certificate", NULL, "", "get an X.509 certificate for an instance's key", verb_certificate },
 	{ "proof", NULL, "", "print a DPoP proof by an instance's key", verb_proof },
 	{ "revoke", NULL, "", "give an access token of an instance back before its end", verb_revoke },
 	{ "oci-hook", NULL, "createRuntime|poststop", "for container runtimes: let a container start, or end its instance", verb_oci_hook },

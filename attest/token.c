@@ -76,6 +76,18 @@ struct err token_get(struct host *h, const struct token_want *a, const uint8_t i
 	return exchange(h, &x, ret);
 }
 
+struct err certificate_get(struct host *h, const char *task, const uint8_t id[INSTANCE_ID_LEN], json_t **ret)
+{
+	cleanup_buf struct buf form = BUF_INIT(LIMIT_SMALL);
+	struct exchange x = { .path = "/v1/x509-svid", .id = id };
+	struct err e = form_add(&form, "task_id", task);
+
+	if (failed(e))
+		return e;
+	x.form = buf_bytes(&form);
+	return exchange(h, &x, ret);
+}
+
 struct err token_revoke(struct host *h, const char *token, const uint8_t id[INSTANCE_ID_LEN])
 {
 	cleanup_buf struct buf form = BUF_INIT(LIMIT_SMALL);

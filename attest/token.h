@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Access tokens of instances: OAuth 2.0 client credentials with a DPoP proof by the instance's key (RFC 6749, 4.4; RFC 9449, 5). */
+/* Access tokens and certificates of instances: OAuth 2.0 client credentials with a DPoP proof by the instance's key (RFC 6749, 4.4; RFC 9449, 5). */
 #ifndef ASSAY_ATTEST_TOKEN_H
 #define ASSAY_ATTEST_TOKEN_H
 
@@ -22,6 +22,12 @@ struct token_want {
  */
 must_check struct err token_get(struct host *h, const struct token_want *a, const uint8_t id[INSTANCE_ID_LEN],
 				json_t **ret);
+
+/*
+ * A certificate for the instance's key (X509-SVID), for a task. *ret: the whole answer, which the caller owns:
+ * {"certificate","ca","spiffe_id","expires_in"}, the first two PEM. Errors of token_get().
+ */
+must_check struct err certificate_get(struct host *h, const char *task, const uint8_t id[INSTANCE_ID_LEN], json_t **ret);
 
 /*
  * Gives a token back before its end (RFC 7009), with a proof by the key that it is bound to. The verifier's answer is the

@@ -2,162 +2,58 @@
 /* token, proof, revoke: what an instance's key in the TPM is for. */
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
-#include "attest/app.h"
+#include "attest/credential.h"
 #include "attest/daemon/ask.h"
 #include "attest/dpop.h"
-#include "attest/interval.h"
 #include "base/file.h"
-#include "base/log.h"
 
-static struct err print_token(const struct app *app, const json_t *answer)
+static struct err get_token(const struct credential *c, json_t **ret)
+{
+	return token_get(c->host, &c->request.want, c->id, ret);
+}
+
+static struct err print_token(const struct credential *c, const json_t *answer)
 {
 	const char *token = json_string_value(json_object_get(answer, "access_token"));
 
-	if (app->json)
+	if (c->app->json)
 		return app_print_json(answer, stdout);
 	if (token == NULL)
 		return ERR(E_PEER_MISSING);
 	return puts(token) != EOF && fflush(stdout) == 0 ? ERR(E_OK) : ERR(E_LOCAL_IO);
 }
 
-/* Where tokens come from: the daemon, which knows whose process we are; or TPM and verifier, for root, who names an instance. */
-struct source {
-	const struct app *app;
-	const struct token_want *want;
-	const uint8_t *id;  /* NULL: the daemon */
-	struct host *host;  /* of root */
-	struct reason *why; /* of the last failure */
-};
-
-static struct err get_token(const struct source *s, json_t **ret)
+static struct err write_token(const struct credential *c, const json_t *answer)
 {
-	cleanup_request struct request q = { .kind = REQUEST_TOKEN, .want = *s->want };
-
-	s->why->text[0] = '\0';
-	if (s->id != NULL)
-		return token_get(s->host, s->want, s->id, ret);
-	return ask(conf_socket(&s->app->flags), &q, ASK_TIMEOUT_S, NULL, ret, s->why);
-}
-
-/* Writes it to the file, whole or not at all, and tells how long it lives. */
-static struct err put_token(const struct source *s, const json_t *answer, const char *path, int64_t *ret_life_s)
-{
-	const char *token = json_string_value(json_object_get(answer, "access_token"));
-	cleanup_buf struct buf line = BUF_INIT(LIMIT_TOKEN + 1);
-	struct err e;
-
-	*ret_life_s = json_integer_value(json_object_get(answer, "expires_in"));
-	if (token == NULL || *ret_life_s <= 0)
-		return ERR(E_PEER_MISSING);
-	if (failed(e = buf_addf(&line, "%s\n", token)) ||
-	    failed(e = file_write(AT_FDCWD, path, buf_bytes(&line), 0600)))
-		reason_set(s->why, "%s: %s", path, err_text(e));
-	return e;
-}
-
-static void pause_s(int64_t s)
-{
-	uint64_t ms = interval_jitter((uint64_t)s * 1000);
-
-	(void)nanosleep(&(struct timespec){ .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 }, NULL);
-}
-
-/* Too many at a time is no word about the token. */
-static bool is_refusal(struct err e)
-{
-	return exit_for(e) == EXIT_REJECTED && e.code != E_LIMIT_RATE;
-}
-
-/* A new one each time when two thirds of the last one's life are over, until that is refused. What has expired goes away. */
-static int keep_token(const struct source *s, const char *path)
-{
-	int64_t life_s = 0, expires_s = 0;
-
-	for (;;) {
-		cleanup_json json_t *answer = NULL;
-		struct err e;
-
-		if (!failed(e = get_token(s, &answer)) && !failed(e = put_token(s, answer, path, &life_s))) {
-			expires_s = clock_now_s() + life_s;
-			pause_s(life_s * 2 / 3 > 0 ? life_s * 2 / 3 : 1);
-			continue;
-		}
-		/* Nothing could be decided: the last one is good until its end. */
-		if (!is_refusal(e) && expires_s != 0 && clock_now_s() < expires_s) {
-			log_warning("no new token yet: %s", s->why->text[0] != '\0' ? s->why->text : err_text(e));
-			pause_s(1);
-			continue;
-		}
-		(void)unlink(path);
-		return app_failed(s->app, e, s->why);
-	}
-}
-
-static int deliver_token(const struct source *s, const char *path, bool renew)
-{
-	cleanup_json json_t *answer = NULL;
-	int64_t life_s;
-	struct err e;
-
-	if (renew)
-		return keep_token(s, path);
-	if (failed(e = get_token(s, &answer)) ||
-	    failed(e = path == NULL ? print_token(s->app, answer) : put_token(s, answer, path, &life_s)))
-		return app_failed(s->app, e, s->why);
-	return EXIT_ACCEPTED;
-}
-
-/* For root, who names an instance. */
-static int deliver_by_ourselves(struct source *s, const char *path, bool renew)
-{
-	cleanup_conf struct conf conf = { 0 };
-	cleanup_host struct host host = HOST_INIT;
-	int status = app_open_enrolled(s->app, &conf, &host);
-
-	if (status >= 0)
-		return status;
-	s->host = &host;
-	s->why = &host.why;
-	return deliver_token(s, path, renew);
+	return credential_put(c, answer, "access_token", "\n", c->out, 0600);
 }
 
 int verb_token(void *ctx, int argc, char **argv)
 {
-	struct token_want want = { 0 };
-	const char *instance = NULL, *out = NULL;
-	bool renew = false;
+	struct credential c = { .app = ctx, .name = "token", .request = { .kind = REQUEST_TOKEN }, .get = get_token,
+				.print = print_token, .write = write_token };
+	struct token_want *want = &c.request.want;
+	const char *instance = NULL;
 	const struct opt opts[] = {
 		{ "instance", OPT_STRING, &instance, "ID", "whose key the token is bound to; for root", 0 },
-		{ "scope", OPT_STRING, &want.scope, "SCOPE", "what it may do, words with spaces between", 0 },
-		{ "resource", OPT_STRING, &want.resource, "URL", "where", 0 },
-		{ "task", OPT_STRING, &want.task, "ID", "what for", 0 },
-		{ "expected", OPT_DURATION, &want.expected_s, "TIME", "how long that will take", TOKEN_EXPECTED_MAX_S },
-		{ "out", OPT_STRING, &out, "FILE", "where it is written, instead of standard output", 0 },
-		{ "renew", OPT_FLAG, &renew, NULL, "go on, with a new token in FILE before the last one expires", 0 },
+		{ "scope", OPT_STRING, &want->scope, "SCOPE", "what it may do, words with spaces between", 0 },
+		{ "resource", OPT_STRING, &want->resource, "URL", "where", 0 },
+		{ "task", OPT_STRING, &want->task, "ID", "what for", 0 },
+		{ "expected", OPT_DURATION, &want->expected_s, "TIME", "how long that will take", TOKEN_EXPECTED_MAX_S },
+		{ "out", OPT_STRING, &c.out, "FILE", "where it is written, instead of standard output", 0 },
+		{ "renew", OPT_FLAG, &c.renew, NULL, "go on, with a new token in FILE before the last one expires", 0 },
 	};
-	const struct app *app = ctx;
-	struct reason why = { "" };
-	uint8_t id[INSTANCE_ID_LEN];
-	struct source s = { .app = app, .want = &want, .why = &why };
 	int n_pos, status;
 	char **pos;
 
-	status = verb_options(app->program, app_verb(app, "token"), argc, argv, opts, array_len(opts), 0, 0, &pos,
+	status = verb_options(c.app->program, app_verb(c.app, "token"), argc, argv, opts, array_len(opts), 0, 0, &pos,
 			      &n_pos);
 	if (status >= 0)
 		return status;
-	if (want.scope == NULL || want.resource == NULL || want.task == NULL || want.expected_s == 0)
-		return usage_error(app->program, "token needs --scope, --resource, --task and --expected (not 0)");
-	if (renew && out == NULL)
-		return usage_error(app->program, "--renew needs --out FILE");
-	if (instance == NULL)
-		return deliver_token(&s, out, renew);
-	if (failed(instance_id_parse(instance, id)))
-		return usage_error(app->program, "--instance: not 32 lower-case hex digits");
-	s.id = id;
-	return deliver_by_ourselves(&s, out, renew);
+	if (want->scope == NULL || want->resource == NULL || want->task == NULL || want->expected_s == 0)
+		return usage_error(c.app->program, "token needs --scope, --resource, --task and --expected (not 0)");
+	return credential_deliver(&c, instance);
 }
 
 /* The token in a file, without the line end that an editor or echo left. */

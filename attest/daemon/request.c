@@ -8,7 +8,8 @@
 
 static const char *const names[] = {
 	[REQUEST_IDENTITY] = "identity", [REQUEST_TOKEN] = "token",   [REQUEST_PROOF] = "proof",
-	[REQUEST_REVOKE] = "revoke",     [REQUEST_WATCH] = "watch",   [REQUEST_STATUS] = "status",
+	[REQUEST_REVOKE] = "revoke",     [REQUEST_CERTIFICATE] = "certificate", [REQUEST_TLS_SIGN] = "tls-sign",
+	[REQUEST_WATCH] = "watch",       [REQUEST_STATUS] = "status",
 	[REQUEST_CONTAINER] = "container",
 };
 
@@ -48,6 +49,18 @@ static struct err read_proof(struct jobj *o, struct request *r)
 	return ERR(E_OK);
 }
 
+/* What may be signed is for tls_sign() to say. */
+static struct err read_message(struct jobj *o, struct request *r)
+{
+	const char *hex;
+	struct err e = jobj_str(o, "message", 2 * sizeof(r->message), &hex);
+
+	if (failed(e))
+		return e;
+	r->message_n = strlen(hex) / 2;
+	return hex_decode_exact(bytes_str(hex), r->message, r->message_n);
+}
+
 static struct err read_kind(struct jobj *o, enum request_kind *ret, struct reason *reterr)
 {
 	const char *name;
@@ -79,6 +92,10 @@ static struct err read_members(struct request *r, struct reason *reterr)
 	if (r->kind == REQUEST_PROOF && failed(e = read_proof(&o, r)))
 		return e;
 	if (r->kind == REQUEST_REVOKE && failed(e = jobj_str(&o, "token", LIMIT_TOKEN, &r->token)))
+		return e;
+	if (r->kind == REQUEST_CERTIFICATE && failed(e = jobj_id(&o, "task", &r->want.task)))
+		return e;
+	if (r->kind == REQUEST_TLS_SIGN && failed(e = read_message(&o, r)))
 		return e;
 	if (r->kind == REQUEST_CONTAINER && failed(e = jobj_hex(&o, "instance", r->instance, sizeof(r->instance))))
 		return e;
@@ -131,6 +148,10 @@ struct err request_write(const struct request *r, struct buf *ret)
 	if (r->kind == REQUEST_PROOF && failed(e = put_proof(o, r)))
 		return e;
 	if (r->kind == REQUEST_REVOKE && failed(e = json_put_str(o, "token", r->token)))
+		return e;
+	if (r->kind == REQUEST_CERTIFICATE && failed(e = json_put_str(o, "task", r->want.task)))
+		return e;
+	if (r->kind == REQUEST_TLS_SIGN && failed(e = json_put_hex(o, "message", BYTES(r->message, r->message_n))))
 		return e;
 	if (r->kind == REQUEST_CONTAINER && failed(e = json_put_hex(o, "instance", BYTES_ARR(r->instance))))
 		return e;

@@ -8,6 +8,9 @@
  *           {"nonce", "request": "token", "scope", "resource", "task", "expected_s"}
  *           {"nonce", "request": "proof", "method", "url", "token"?, "dpop_nonce"?}
  *           {"nonce", "request": "revoke", "token"}
+ *           {"nonce", "request": "certificate", "task"}   an X.509 certificate for the instance's key
+ *           {"nonce", "request": "tls-sign", "message"}   its signature in a TLS 1.3 handshake: hex of what a
+ *                                              CertificateVerify signs (RFC 8446, 4.4.3), and nothing else
  *           {"nonce", "request": "watch"}      from `run`
  *           {"nonce", "request": "status"}     from root
  *           {"nonce", "request": "container", "instance": 32 hex digits}  from root: a runtime's hook, which has made
@@ -24,6 +27,7 @@
 #ifndef ASSAY_ATTEST_DAEMON_REQUEST_H
 #define ASSAY_ATTEST_DAEMON_REQUEST_H
 
+#include "attest/tls_sign.h"
 #include "attest/token.h"
 #include "firmware-measure/workload_event.h"
 
@@ -37,6 +41,8 @@ enum request_kind {
 	REQUEST_TOKEN,
 	REQUEST_PROOF,
 	REQUEST_REVOKE,
+	REQUEST_CERTIFICATE,
+	REQUEST_TLS_SIGN,
 	REQUEST_WATCH,
 	REQUEST_STATUS,
 	REQUEST_CONTAINER,
@@ -45,8 +51,10 @@ enum request_kind {
 struct request {
 	enum request_kind kind;
 	uint8_t nonce[REQUEST_NONCE_LEN];
-	struct token_want want;                      /* token */
+	struct token_want want;                      /* token; certificate: the task alone */
 	const char *method, *url, *token, *dpop_nonce; /* proof; the last two may be NULL. token: revoke */
+	uint8_t message[TLS_SIGN_MAX];               /* tls-sign */
+	size_t message_n;
 	uint8_t instance[INSTANCE_ID_LEN];           /* container */
 	json_t *json;                                /* owner of what was parsed */
 };

@@ -5,6 +5,7 @@
 
 #include "attest/attest.h"
 #include "attest/dpop.h"
+#include "attest/instance_key.h"
 #include "base/jose.h"
 #include "base/key.h"
 #include "base/log.h"
@@ -14,12 +15,10 @@
 static struct err put_thumbprint(const struct wkey_blob *blob, json_t *o)
 {
 	cleanup_key struct key *key = NULL;
-	struct tpm_public p;
 	char jkt[JKT_LEN + 1];
 	struct err e;
 
-	if (failed(e = tpm_public_parse(buf_bytes(&blob->public_area), &p)) ||
-	    failed(e = tpm_public_key(&p, &key)) || failed(e = jwk_thumbprint(key, jkt)))
+	if (failed(e = instance_key_public(blob, &key)) || failed(e = jwk_thumbprint(key, jkt)))
 		return e;
 	return json_put_str(o, "jkt", jkt);
 }
@@ -60,6 +59,20 @@ static struct err proof(struct host *h, const struct served *s, json_t **ret)
 	return ERR(E_OK);
 }
 
+static struct err sign_handshake(struct host *h, const struct served *s, json_t **ret)
+{
+	const struct request *r = s->request;
+	cleanup_buf struct buf der = BUF_INIT(LIMIT_SMALL);
+	cleanup_json json_t *o = NULL;
+	struct err e;
+
+	if (failed(e = tls_sign(h, s->instance, BYTES(r->message, r->message_n), &der)) ||
+	    failed(e = json_new_object(&o)) || failed(e = json_put_hex(o, "signature", buf_bytes(&der))))
+		return e;
+	*ret = take_ptr(&o);
+	return ERR(E_OK);
+}
+
 static struct err give_back(struct host *h, const struct served *s, json_t **ret)
 {
 	struct err e = token_revoke(h, s->request->token, s->instance);
@@ -78,6 +91,10 @@ static struct err answer(struct host *h, const struct served *s, json_t **ret)
 		return proof(h, s, ret);
 	case REQUEST_REVOKE:
 		return give_back(h, s, ret);
+	case REQUEST_CERTIFICATE:
+		return certificate_get(h, s->request->want.task, s->instance, ret);
+	case REQUEST_TLS_SIGN:
+		return sign_handshake(h, s, ret);
 	case REQUEST_WATCH:
 	case REQUEST_STATUS:
 	case REQUEST_CONTAINER:

@@ -7,7 +7,7 @@
 
 /* ctx of serve_request(). */
 struct served {
-	const struct request *request; /* identity, token, proof, revoke */
+	const struct request *request; /* one that is for agents */
 	uint8_t instance[INSTANCE_ID_LEN];
 };
 /* Appends a reply, of either kind. */

@@ -56,6 +56,7 @@ PROGRAMS = {
 	"SWTPM_HARNESS": "swtpm-harness/swtpm-harness",
 	"FIRMWARE_MEASURE": "firmware-measure/firmware-measure",
 	"START_CONTAINER": "tests/e2e/start-container",
+	"TLS_CLIENT": "tests/e2e/tls-client",
 }
 
 

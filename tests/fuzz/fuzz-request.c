@@ -22,6 +22,8 @@ static void check_members(const struct request *r)
 	fuzz_must(r->kind <= REQUEST_CONTAINER);
 	fuzz_must((r->want.scope != NULL) == token && (r->want.resource != NULL) == token);
 	fuzz_must((r->method != NULL) == proof && (r->url != NULL) == proof);
+	fuzz_must((r->want.task != NULL) == (token || r->kind == REQUEST_CERTIFICATE));
+	fuzz_must(r->message_n <= sizeof(r->message) && (r->message_n == 0 || r->kind == REQUEST_TLS_SIGN));
 	fuzz_must(proof || r->dpop_nonce == NULL);
 	fuzz_must(proof || (r->token != NULL) == (r->kind == REQUEST_REVOKE));
 	if (token)
@@ -49,6 +51,7 @@ static void check_request(struct bytes in)
 		return;
 	fuzz_must(!failed(e) && back.kind == r.kind && memcmp(back.nonce, r.nonce, sizeof(r.nonce)) == 0);
 	fuzz_must(memcmp(back.instance, r.instance, sizeof(r.instance)) == 0);
+	fuzz_must(bytes_eq(BYTES(back.message, back.message_n), BYTES(r.message, r.message_n)));
 	fuzz_must(same_text(back.want.scope, r.want.scope) && same_text(back.want.resource, r.want.resource) &&
 		  same_text(back.want.task, r.want.task) && back.want.expected_s == r.want.expected_s);
 	fuzz_must(same_text(back.method, r.method) && same_text(back.url, r.url) && same_text(back.token, r.token) &&
