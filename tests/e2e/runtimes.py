@@ -152,6 +152,8 @@ def seccomp_profile():
 class Bundle:
 	"""A folder that a runtime starts a container from, unpacked by umoci, its configuration trimmed to the least."""
 
+	image = None # of podman's store, which it starts instead
+
 	def __init__(self, lab, layout, name, agent=None, model=None):
 		self.lab, self.dir, self.root = lab, lab.path(name), lab.path(name, "rootfs")
 		lab.run("umoci", "unpack", "--image", layout + ":latest", self.dir)
@@ -223,6 +225,8 @@ def podman_options(config):
 class Probe:
 	"""A bundle that has nothing to do with us, whose container ends at once."""
 
+	image = None
+
 	def __init__(self, lab, path):
 		self.dir, self.root = path, os.path.join(path, "rootfs")
 		put(self.root, BUSYBOX)
@@ -273,8 +277,8 @@ class Runtime:
 
 	def run_argv(self, id, bundle):
 		if self.name == "podman":
-			return self.argv("run", "--rm", "-i", "--name", id, *podman_options(bundle.config), "--rootfs", bundle.root,
-					 *bundle.config["process"]["args"])
+			what = [bundle.image] if bundle.image else ["--rootfs", bundle.root, *bundle.config["process"]["args"]]
+			return self.argv("run", "--rm", "-i", "--name", id, *podman_options(bundle.config), *what)
 		return self.argv("run", "--bundle", bundle.dir, id)
 
 	def call(self, *args, status=0):

@@ -90,6 +90,18 @@ def test_image_of_buildah(lab, r):
 	nothing_lives(lab)
 
 
+@each("podman")
+def test_image_in_the_store_of_podman(lab, r):
+	"""The root is what podman's storage makes of the layers, and podman says what else there is."""
+	b = K.bundle(lab, "b")
+	# By a relative path: podman makes a name of it, which not every path is.
+	b.image = r.call("pull", "--quiet", "oci:%s:latest" % os.path.basename(lab.img)).stdout.strip()
+	with Container(r, b) as c:
+		equal(c.identity()["agent"], "agent", "agent")
+		c.token()
+	nothing_lives(lab)
+
+
 # ---------------------------------------------------------------- changes
 
 def ends_by(lab, r, change):
