@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "protocol/https.h"
 
-#include <curl/curl.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "protocol/libcurl.h"
 
 #define URL_MAX 1024
 #define RETRY_AFTER_MAX_S 3600
 
 struct https {
+	const struct libcurl *lib;
 	CURL *curl;
 	char *base;
 	bool local; /* Unix socket */
@@ -88,24 +89,24 @@ static size_t on_header(char *data, size_t one, size_t n, void *ctx)
 }
 
 /* Sets one option after the other; the first failure stays. */
-#define SET(code, curl, option, value)                                \
-	do {                                                          \
-		if ((code) == CURLE_OK)                               \
-			(code) = curl_easy_setopt(curl, option, value); \
+#define SET(code, h, option, value)                                                \
+	do {                                                                       \
+		if ((code) == CURLE_OK)                                            \
+			(code) = (h)->lib->easy_setopt((h)->curl, option, value);  \
 	} while (0)
 
-static struct err set_common(CURL *curl, unsigned timeout_ms)
+static struct err set_common(struct https *h, unsigned timeout_ms)
 {
 	CURLcode c = CURLE_OK;
 
-	SET(c, curl, CURLOPT_NOSIGNAL, 1L);
-	SET(c, curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	SET(c, curl, CURLOPT_FOLLOWLOCATION, 0L);
-	SET(c, curl, CURLOPT_PROXY, "");
-	SET(c, curl, CURLOPT_NOPROXY, "*");
-	SET(c, curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(c, curl, CURLOPT_WRITEFUNCTION, on_body);
-	SET(c, curl, CURLOPT_HEADERFUNCTION, on_header);
+	SET(c, h, CURLOPT_NOSIGNAL, 1L);
+	SET(c, h, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	SET(c, h, CURLOPT_FOLLOWLOCATION, 0L);
+	SET(c, h, CURLOPT_PROXY, "");
+	SET(c, h, CURLOPT_NOPROXY, "*");
+	SET(c, h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(c, h, CURLOPT_WRITEFUNCTION, on_body);
+	SET(c, h, CURLOPT_HEADERFUNCTION, on_header);
 	return c == CURLE_OK ? ERR(E_OK) : ERR(E_LOCAL_CONFIG);
 }
 
@@ -113,7 +114,7 @@ static struct err set_common(CURL *curl, unsigned timeout_ms)
  * CAPATH has a default of its own, the system's roots, which CAINFO_BLOB does
  * not replace: it is emptied, so that the pinned CA is the only anchor.
  */
-static struct err set_tls(CURL *curl, struct bytes ca_pem)
+static struct err set_tls(struct https *h, struct bytes ca_pem)
 {
 	struct curl_blob ca = { .len = ca_pem.n, .flags = CURL_BLOB_COPY };
 	CURLcode c = CURLE_OK;
@@ -126,47 +127,58 @@ static struct err set_tls(CURL *curl, struct bytes ca_pem)
 		return ERR(E_LOCAL_MEMORY);
 	memcpy(copy, ca_pem.p, ca_pem.n);
 	ca.data = copy;
-	SET(c, curl, CURLOPT_PROTOCOLS_STR, "https");
-	SET(c, curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(c, curl, CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(c, curl, CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(c, curl, CURLOPT_CAINFO, NULL);
-	SET(c, curl, CURLOPT_CAPATH, NULL);
-	SET(c, curl, CURLOPT_CAINFO_BLOB, &ca);
+	SET(c, h, CURLOPT_PROTOCOLS_STR, "https");
+	SET(c, h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(c, h, CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(c, h, CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(c, h, CURLOPT_CAINFO, NULL);
+	SET(c, h, CURLOPT_CAPATH, NULL);
+	SET(c, h, CURLOPT_CAINFO_BLOB, &ca);
 	return c == CURLE_OK ? ERR(E_OK) : ERR(E_LOCAL_CONFIG);
 }
 
-static struct err set_socket(CURL *curl, const char *path)
+static struct err set_socket(struct https *h, const char *path)
 {
 	CURLcode c = CURLE_OK;
 
-	SET(c, curl, CURLOPT_PROTOCOLS_STR, "http");
-	SET(c, curl, CURLOPT_UNIX_SOCKET_PATH, path);
+	SET(c, h, CURLOPT_PROTOCOLS_STR, "http");
+	SET(c, h, CURLOPT_UNIX_SOCKET_PATH, path);
 	return c == CURLE_OK ? ERR(E_OK) : ERR(E_LOCAL_CONFIG);
+}
+
+struct err https_prepare(void)
+{
+	const struct libcurl *lib;
+
+	return libcurl_load(&lib);
 }
 
 struct err https_new(const char *base_url, struct bytes ca_pem, const char *socket_path, unsigned timeout_ms,
 		     struct https **ret)
 {
 	cleanup_https struct https *h = NULL;
+	const struct libcurl *lib;
 	struct err e;
 
 	if (failed(e = check_base(base_url, socket_path != NULL)))
 		return e;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (failed(e = libcurl_load(&lib)))
+		return e;
+	if (lib->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return ERR(E_LOCAL_CONFIG);
 	h = calloc(1, sizeof(*h));
 	if (h == NULL) {
-		curl_global_cleanup();
+		lib->global_cleanup();
 		return ERR(E_LOCAL_MEMORY);
 	}
+	h->lib = lib;
 	h->local = socket_path != NULL;
 	h->base = strdup(base_url);
-	h->curl = curl_easy_init();
+	h->curl = lib->easy_init();
 	if (h->base == NULL || h->curl == NULL)
 		return ERR(E_LOCAL_MEMORY);
-	if (failed(e = set_common(h->curl, timeout_ms)) ||
-	    failed(e = h->local ? set_socket(h->curl, socket_path) : set_tls(h->curl, ca_pem)))
+	if (failed(e = set_common(h, timeout_ms)) ||
+	    failed(e = h->local ? set_socket(h, socket_path) : set_tls(h, ca_pem)))
 		return e;
 	*ret = take_ptr(&h);
 	return ERR(E_OK);
@@ -174,13 +186,16 @@ struct err https_new(const char *base_url, struct bytes ca_pem, const char *sock
 
 void https_free(struct https *h)
 {
+	const struct libcurl *lib;
+
 	if (h == NULL)
 		return;
+	lib = h->lib;
 	if (h->curl != NULL)
-		curl_easy_cleanup(h->curl);
+		lib->easy_cleanup(h->curl);
 	free(h->base);
 	free(h);
-	curl_global_cleanup();
+	lib->global_cleanup();
 }
 
 void https_reply_done(struct https_reply *r)
@@ -188,28 +203,33 @@ void https_reply_done(struct https_reply *r)
 	buf_free(&r->body);
 }
 
-static void free_headers(struct curl_slist **l)
+struct headers {
+	const struct libcurl *lib;
+	struct curl_slist *list;
+};
+
+static void free_headers(struct headers *h)
 {
-	curl_slist_free_all(*l);
+	h->lib->slist_free_all(h->list);
 }
 
-static struct err add_header(struct curl_slist **list, const char *line)
+static struct err add_header(struct headers *h, const char *line)
 {
 	struct curl_slist *longer;
 
 	/* A line break would begin another header. */
 	if (strpbrk(line, "\r\n") != NULL)
 		return ERR(E_BUG);
-	longer = curl_slist_append(*list, line);
+	longer = h->lib->slist_append(h->list, line);
 	if (longer == NULL)
 		return ERR(E_LOCAL_MEMORY);
-	*list = longer;
+	h->list = longer;
 	return ERR(E_OK);
 }
 
-static struct err translate(CURLcode c, const char *text, const char *url, struct reason *reterr)
+static struct err translate(const struct https *h, CURLcode c, const char *text, const char *url, struct reason *reterr)
 {
-	const char *why = text[0] != '\0' ? text : curl_easy_strerror(c);
+	const char *why = text[0] != '\0' ? text : h->lib->easy_strerror(c);
 
 	reason_set(reterr, "%s: %s", url, log_quote(bytes_str(why)));
 	switch ((int)c) {
@@ -254,15 +274,15 @@ static struct err perform(struct https *h, const char *path, struct curl_slist *
 
 	if (path[0] != '/' || (size_t)snprintf(url, sizeof(url), "%s%s", h->base, path) >= sizeof(url))
 		return ERR(E_BUG);
-	SET(c, h->curl, CURLOPT_URL, url);
-	SET(c, h->curl, CURLOPT_HTTPHEADER, headers);
-	SET(c, h->curl, CURLOPT_ERRORBUFFER, text);
-	SET(c, h->curl, CURLOPT_WRITEDATA, &t);
-	SET(c, h->curl, CURLOPT_HEADERDATA, &t);
+	SET(c, h, CURLOPT_URL, url);
+	SET(c, h, CURLOPT_HTTPHEADER, headers);
+	SET(c, h, CURLOPT_ERRORBUFFER, text);
+	SET(c, h, CURLOPT_WRITEDATA, &t);
+	SET(c, h, CURLOPT_HEADERDATA, &t);
 	if (c == CURLE_OK)
-		c = curl_easy_perform(h->curl);
-	(void)curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, NULL);
-	(void)curl_easy_setopt(h->curl, CURLOPT_ERRORBUFFER, NULL);
+		c = h->lib->easy_perform(h->curl);
+	(void)h->lib->easy_setopt(h->curl, CURLOPT_HTTPHEADER, NULL);
+	(void)h->lib->easy_setopt(h->curl, CURLOPT_ERRORBUFFER, NULL);
 	if (failed(t.error)) {
 		reason_set(reterr, "%s: answer %s", url, err_text(t.error));
 		https_reply_done(&reply);
@@ -270,10 +290,10 @@ static struct err perform(struct https *h, const char *path, struct curl_slist *
 	}
 	if (c != CURLE_OK) {
 		https_reply_done(&reply);
-		return translate(c, text, url, reterr);
+		return translate(h, c, text, url, reterr);
 	}
-	(void)curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
-	(void)curl_easy_getinfo(h->curl, CURLINFO_CONTENT_TYPE, &type);
+	(void)h->lib->easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
+	(void)h->lib->easy_getinfo(h->curl, CURLINFO_CONTENT_TYPE, &type);
 	reply.status = (unsigned)status;
 	set_content_type(type, reply.content_type, sizeof(reply.content_type));
 	*ret = reply;
@@ -283,7 +303,7 @@ static struct err perform(struct https *h, const char *path, struct curl_slist *
 struct err https_post(struct https *h, const char *path, const char *content_type, struct bytes body, size_t n_headers,
 		      const char *const *headers, struct https_reply *ret, struct reason *reterr)
 {
-	cleanup(free_headers) struct curl_slist *list = NULL;
+	cleanup(free_headers) struct headers list = { .lib = h->lib };
 	cleanup_buf struct buf line = BUF_INIT(256);
 	CURLcode c = CURLE_OK;
 	const char *type;
@@ -295,17 +315,17 @@ struct err https_post(struct https *h, const char *path, const char *content_typ
 	for (size_t i = 0; i < n_headers; i++)
 		if (failed(e = add_header(&list, headers[i])))
 			return e;
-	SET(c, h->curl, CURLOPT_POST, 1L);
-	SET(c, h->curl, CURLOPT_POSTFIELDS, body.n == 0 ? "" : (const char *)body.p);
-	SET(c, h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
+	SET(c, h, CURLOPT_POST, 1L);
+	SET(c, h, CURLOPT_POSTFIELDS, body.n == 0 ? "" : (const char *)body.p);
+	SET(c, h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
 	if (c != CURLE_OK)
 		return ERR(E_LOCAL_MEMORY);
-	return perform(h, path, list, ret, reterr);
+	return perform(h, path, list.list, ret, reterr);
 }
 
 struct err https_get(struct https *h, const char *path, struct https_reply *ret, struct reason *reterr)
 {
-	if (curl_easy_setopt(h->curl, CURLOPT_HTTPGET, 1L) != CURLE_OK)
+	if (h->lib->easy_setopt(h->curl, CURLOPT_HTTPGET, 1L) != CURLE_OK)
 		return ERR(E_LOCAL_MEMORY);
 	return perform(h, path, NULL, ret, reterr);
 }

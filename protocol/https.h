@@ -12,6 +12,9 @@
 
 struct https;
 
+/* Loads now what the first https_new() would load: once for all children, in a program that forks. E_LOCAL_CONFIG. */
+must_check struct err https_prepare(void);
+
 /*
  * base_url    "https://host:port"; with a socket "http://localhost"
  * ca_pem      the only trust anchors; empty with a socket

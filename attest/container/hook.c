@@ -162,23 +162,19 @@ static struct err check_first(struct hook *k)
 
 /* ---------------------------------------------------------------- the daemon */
 
-static struct err ask_daemon(struct hook *k, struct request *q)
+static struct err no_daemon(struct hook *k)
 {
-	cleanup_json json_t *answer = NULL;
-	struct err e = ask(k->host->conf->socket, q, ASK_TIMEOUT_S, NULL, &answer, &k->host->why);
-
-	if (e.code == E_LOCAL_NOT_FOUND)
-		reason_set(&k->host->why, "no assay-attest daemon serves %s: nobody would watch the container",
-			   log_quote(bytes_str(k->host->conf->socket)));
-	return e;
+	reason_set(&k->host->why, "no assay-attest daemon serves %s: nobody would watch the container",
+		   log_quote(bytes_str(k->host->conf->socket)));
+	return ERR(E_LOCAL_NOT_FOUND);
 }
 
-/* Before anything is digested or written. */
+/* Before anything is digested or written. Whether somebody listens there is seen when he is asked. */
 static struct err find_daemon(struct hook *k)
 {
-	cleanup_request struct request q = { .kind = REQUEST_STATUS };
+	struct stat st;
 
-	return ask_daemon(k, &q);
+	return stat(k->host->conf->socket, &st) == 0 && S_ISSOCK(st.st_mode) ? ERR(E_OK) : no_daemon(k);
 }
 
 /* ---------------------------------------------------------------- digests */
@@ -226,9 +222,12 @@ static struct err measure_all(struct hook *k)
 static struct err have_watched(struct hook *k)
 {
 	cleanup_request struct request q = { .kind = REQUEST_CONTAINER };
+	cleanup_json json_t *answer = NULL;
+	struct err e;
 
 	memcpy(q.instance, k->instance.id, INSTANCE_ID_LEN);
-	return ask_daemon(k, &q);
+	e = ask(k->host->conf->socket, &q, ASK_TIMEOUT_S, NULL, &answer, &k->host->why);
+	return e.code == E_LOCAL_NOT_FOUND ? no_daemon(k) : e;
 }
 
 /* From before the digests until the daemon watched. */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/service.h"
 #include "base/unix.h"
+#include "protocol/https.h"
 
 #define LOCK_FILE "daemon.lock"
 #define SOCKET_MODE 0666          /* whoever is measured may connect, whatever his uid; who that is, conn.c asks the kernel */
@@ -425,6 +426,15 @@ static struct err serve(struct host *h, struct daemon *d)
 	return e;
 }
 
+/* Jobs and watchers are children: what each would load and set up for itself, they find done. */
+static struct err prepare(void)
+{
+	uint8_t of_nothing[32];
+	struct err e = https_prepare();
+
+	return failed(e) ? e : sha256(BYTES_NONE, of_nothing);
+}
+
 struct err daemon_run(struct host *h)
 {
 	cleanup_fd int lock = -1;
@@ -435,7 +445,7 @@ struct err daemon_run(struct host *h)
 		reason_set(&h->why, "the daemon must be started by root: it looks at processes of all users");
 		return ERR(E_LOCAL_PERMISSION);
 	}
-	if (failed(e = lock_alone(h, &lock)) || failed(e = daemon_new(h, &d)))
+	if (failed(e = prepare()) || failed(e = lock_alone(h, &lock)) || failed(e = daemon_new(h, &d)))
 		return e;
 	return serve(h, d);
 }
