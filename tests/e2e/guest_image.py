@@ -229,6 +229,11 @@ def libraries(program):
 	return found
 
 
+# What the program loads by itself when it needs it, and so does not name.
+LOADED = {"/usr/lib/x86_64-linux-gnu/libtss2-tcti-device.so.0": "libtss2-tcti-device0",
+	  "/usr/lib/x86_64-linux-gnu/libcurl.so.4": "libcurl4"}
+
+
 def root_files(attest, extra):
 	"""{path in the guest: (mode, path here or bytes)}"""
 	here = os.path.dirname(os.path.abspath(__file__))
@@ -236,10 +241,12 @@ def root_files(attest, extra):
 		 "/usr/bin/assay-attest": (0o755, attest),
 		 "/etc/passwd": (0o644, b"root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"),
 		 "/etc/group": (0o644, b"root:x:0:\nnogroup:x:65534:\n")}
-	tcti = [p for p in ("/usr/lib/x86_64-linux-gnu/libtss2-tcti-device.so.0",) if os.path.exists(p)]
-	if not tcti:
-		raise Missing("libtss2-tcti-device.so.0 is not there; on Debian it is in the package libtss2-tcti-device0")
-	for path in {*libraries(attest), *libraries(tcti[0]), *tcti}:
+	needed = set(libraries(attest))
+	for path, package in LOADED.items():
+		if not os.path.exists(path):
+			raise Missing("%s is not there; on Debian it is in the package %s" % (path, package))
+		needed |= {path, *libraries(path)}
+	for path in needed:
 		files[path] = (0o755, path)
 	for path, data in extra.items():
 		files[path] = data if isinstance(data, tuple) else (0o644, data)

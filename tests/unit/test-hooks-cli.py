@@ -123,7 +123,7 @@ def policy():
 	true("digests are those of firmware-measure", entry["image"] == {k: measured[k] for k in ("manifest", "config", "rootfs")},
 	     entry, measured)
 	true("program and arguments", entry["args"] == [["/bin/agent", "serve", "now"]], entry)
-	true("variables", entry["env"] == {"PATH": "/bin", "MODE": "x=y"}, entry)
+	true("variables", entry["env"] == {"PATH": "/bin", "MODE": "x=y", "HOME": None}, entry)
 	true("user, folder, model", entry["user"] == {"uid": 1000, "gid": 1001} and entry["cwd"] == "/work" and
 	     entry["model"] == "/srv/models/m1" and entry["agent"] == "agent-a" and
 	     entry["mounts"] == [{"destination": "/model", "source": "/srv/models/m1", "required": True}], entry)
@@ -151,7 +151,7 @@ def policy_of_odd_images():
 		make("user %s" % (config or {}).get("User"), status=1, says="--user UID:GID")
 	entry = json.loads(make("user said", "--user", "7:8", says="names no program"))
 	true("is taken; an image that says nothing", entry["user"] == {"uid": 7, "gid": 8} and "args" not in entry and
-	     entry["env"] == {"PATH": USUAL_PATH} and "cwd" not in entry, entry)
+	     entry["env"] == {"PATH": USUAL_PATH, "HOME": None} and "cwd" not in entry, entry)
 	make("root said", "--user", "0:8", status=1, says="--user UID:GID")
 	make("a name said", "--user", "agent", status=1, says="--user UID:GID")
 	image("layout", dict(CONFIG, User="1000", Volumes={"/data": {}}))
