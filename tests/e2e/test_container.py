@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real containers that start by the hook, under runc, crun and podman."""
 import fcntl
+import json
 import os
 import random
 import shutil
+import subprocess
 import signal
 import sys
 import time
@@ -281,6 +283,52 @@ def is_below(pid, ancestor):
 		except OSError:
 			return False
 	return False
+
+
+def meddled(lab, r, script, words):
+	"""Another hook, which the rules permit, acts between the runtime's mounts and our look. The starter reads why not."""
+	path = lab.path("meddle-%s.sh" % r.name)
+	with open(path, "w") as f:
+		f.write("#!/bin/sh\nset -e\npid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/')\n" + script)
+	os.chmod(path, 0o755)
+	b = K.bundle(lab, "b")
+	with K.rules(lab, hooks=[path]), b.changed() as c:
+		c["hooks"]["createRuntime"].insert(0, {"path": path, "args": [path], "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]})
+		b.save()
+		not_started(r, b, words)
+	equal(instances(lab), [], "instances")
+
+
+@each("runc")
+def test_what_the_kernel_shows_is_not_what_the_bundle_says(lab, r):
+	"""Names, digests and configuration are all good: only what is mounted in the container is not."""
+	root, model = lab.path("b", "rootfs"), lab.path("mdl")
+	meddled(lab, r, "mv %s %s-was && cp -a %s-was %s\n" % (root, root, root, root), "is no mount of its own")
+	shutil.rmtree(root)
+	shutil.rmtree(root + "-was")
+	meddled(lab, r, "nsenter --target $pid --mount mount -t tmpfs none %s/etc\n" % root, "names no such mount")
+	try:
+		meddled(lab, r, "mv %s %s-was && cp -a %s-was %s\n" % (model, model, model, model), "which its configuration names")
+	finally:
+		shutil.rmtree(model)
+		os.rename(model + "-was", model)
+	log_agrees(lab)
+
+
+@each("runc")
+def test_hook_called_by_hand(lab, r):
+	"""For a container that lives, or that has been started: nothing more comes of it."""
+	b = K.bundle(lab, "b")
+	with Container(r, b) as c:
+		who = [i["instance"] for i in instances(lab)]
+		state = {"ociVersion": "1.0.2", "id": c.id, "pid": c.init, "bundle": b.dir, "annotations": {"dev.assay.agent": "agent"}}
+		for status, words in (("running", "not yet started"), ("created", "lives already")):
+			p = subprocess.run(lab.h.argv("oci-hook", "createRuntime"), input=json.dumps(dict(state, status=status)), env=lab.env(),
+					   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+			equal(p.returncode, 1, "exit status: " + p.stderr)
+			check(words in p.stderr, p.stderr)
+		equal([i["instance"] for i in instances(lab)], who, "instances")
+	nothing_lives(lab)
 
 
 @each("runc", "crun")
